@@ -1,0 +1,1 @@
+"""Gradient-descent optimizers that can be read, trusted and swept."""
