@@ -1,0 +1,33 @@
+"""What every optimizer is made of: build one, read it, change it, stack it, chain it."""
+
+from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
+from jaxopt_edu.core.composition import chain
+from jaxopt_edu.core.editing import describe, hyperparameters, replace, stack, unstack
+from jaxopt_edu.core.lifting import lift
+from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
+from jaxopt_edu.core.trees import first_count, map_rule, next_count, zeros_like
+
+__all__ = [
+    "FRACTION",
+    "NON_NEGATIVE",
+    "Hyperparameter",
+    "Limit",
+    "Optimizer",
+    "bias_correction",
+    "build",
+    "chain",
+    "describe",
+    "divide",
+    "first_count",
+    "hyperparameters",
+    "lift",
+    "map_rule",
+    "next_count",
+    "replace",
+    "squared_magnitude",
+    "squared_root",
+    "stack",
+    "unstack",
+    "zeros_like",
+]

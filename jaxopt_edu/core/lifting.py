@@ -1,0 +1,193 @@
+"""Any optax factory, with its numeric arguments as leaves."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.tree_util import Partial
+
+from jaxopt_edu.core.transform import Optimizer
+
+
+def lift(factory: Callable[..., optax.GradientTransformation], *, static: tuple[str, ...] = ()) -> "Lifted":
+    """Make a factory of pytree optimizers out of any factory of optax transforms.
+
+    Every number that the lifted factory is given (defaults included) becomes a leaf; so do the numbers
+    inside a transform that it is given, and those of our schedules. Booleans, strings, None, dtypes and plain
+    callables stay static, and so do arguments annotated `int`, which optax uses as shapes and in branches.
+
+    Args:
+        factory: such as `optax.lion` or `optax.clip_by_global_norm`.
+        static: names of further arguments that must not be traced.
+
+    Returns:
+        A factory with the same signature. Its optimizers give the same updates as optax's own to the last
+        bit while they are closed over. Passed through `jax.jit`, optax's own arithmetic on
+        Python floats (such as 1 − b2) happens in float32 instead of float64.
+
+    Raises:
+        TypeError: factory is not callable, or takes a variable number of arguments.
+        ValueError: static names an argument that the factory does not have.
+
+    >>> import jax, jaxopt_edu as jo, optax
+    >>> opt = jo.lift(optax.lion)(learning_rate=1e-4)
+    >>> jo.hyperparameters(opt)
+    {'learning_rate': 0.0001, 'b1': 0.9, 'b2': 0.99, 'weight_decay': 0.001}
+    """
+    if not callable(factory) or isinstance(factory, optax.GradientTransformation):
+        raise TypeError(
+            f"lift: {factory!r} is not a factory; pass the function itself, "
+            "as in lift(optax.lion)(learning_rate=1e-4)."
+        )
+    parameters = inspect.signature(factory).parameters
+    for parameter in parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(
+                f"lift: {factory.__name__} takes a variable number of arguments ({parameter}). "
+                "Write a function with named arguments around it (for optax.chain there is chain)."
+            )
+    if unknown := set(static) - set(parameters):
+        raise ValueError(
+            f"lift: {factory.__name__} has no argument {sorted(unknown)}; it has {list(parameters)}."
+        )
+    annotated = tuple(name for name, parameter in parameters.items() if parameter.annotation in (int, "int"))
+    return Lifted(factory, tuple(sorted({*static, *annotated})))
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A factory of optax transforms whose products are pytrees of their numbers."""
+
+    factory: Callable[..., optax.GradientTransformation]
+    static: tuple[str, ...]
+
+    @property
+    def __name__(self) -> str:
+        """The name of the optax factory."""
+        return self.factory.__name__
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature of the optax factory."""
+        return inspect.signature(self.factory)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Optimizer:
+        """Build one optimizer from the factory's arguments."""
+        bound = self.__signature__.bind(*args, **kwargs)
+        bound.apply_defaults()
+        numbers, constants = {}, []
+        for name, value in bound.arguments.items():
+            tree, rest = _split(self.__name__, name, value, keep_static=name in self.static)
+            constants.append((name, rest))
+            if jax.tree.leaves(tree):
+                numbers[name] = tree
+        # optax may read a number in init too (an initial accumulator), so both halves carry them.
+        page = LiftedPage(self, tuple(constants))
+        optimizer = Optimizer(Partial(LiftedInit(page), **numbers), Partial(page, **numbers))
+        page.rebuild(numbers)
+        return optimizer
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The leaves of one argument that are not numbers (None where there is a number)."""
+
+    leaves: tuple[Any, ...]
+    treedef: Any
+
+
+@dataclass(frozen=True)
+class LiftedPage:
+    """The static half of a lifted optimizer. Called, it is the optimizer's update."""
+
+    factory: Lifted
+    constants: tuple[tuple[str, Constants], ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the optax factory."""
+        return self.factory.__name__
+
+    def arguments(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments of the factory, in the order of its signature."""
+        return {name: _join(keywords.get(name), rest) for name, rest in self.constants}
+
+    def in_force(self, keywords: Mapping[str, Any], state: Any) -> dict[str, Any]:
+        """The numbers, with schedules asked at the state's count.
+
+        Raises:
+            ValueError: there is a schedule, but no count in the state.
+        """
+        return {
+            name: value(_count(self.name, name, state)) if callable(value) else value
+            for name, value in self.arguments(keywords).items()
+            if name in keywords
+        }
+
+    def rebuild(self, keywords: Mapping[str, Any]) -> Optimizer:
+        """The optax transform, made anew from its (perhaps traced) numbers."""
+        return optax.with_extra_args_support(self.factory.factory(**self.arguments(keywords)))
+
+    def __call__(self, updates: Any, state: Any, params: Any = None, **keywords: Any) -> tuple[Any, Any]:
+        """One step of the optax transform, under the promotion rules that optax was written for."""
+        names = {name for name, _ in self.constants}
+        numbers = {name: value for name, value in keywords.items() if name in names}
+        extra = {name: value for name, value in keywords.items() if name not in names}
+        with jax.numpy_dtype_promotion("standard"):
+            return self.rebuild(numbers).update(updates, state, params, **extra)
+
+
+@dataclass(frozen=True)
+class LiftedInit:
+    """The static half of a lifted optimizer's init."""
+
+    page: LiftedPage
+
+    def __call__(self, params: Any, **numbers: Any) -> Any:
+        """The optax transform's first state."""
+        with jax.numpy_dtype_promotion("standard"):
+            return self.page.rebuild(numbers).init(params)
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, int | float | complex | np.number | np.ndarray | jax.Array) and not isinstance(
+        leaf, bool
+    )
+
+
+def _split(owner: str, name: str, value: Any, *, keep_static: bool) -> tuple[Any, Constants]:
+    leaves, treedef = jax.tree.flatten(value)
+    dynamic = [not keep_static and _is_number(leaf) for leaf in leaves]
+    numbers = jax.tree.unflatten(
+        treedef, [leaf if d else None for leaf, d in zip(leaves, dynamic, strict=True)]
+    )
+    rest = tuple(None if d else leaf for leaf, d in zip(leaves, dynamic, strict=True))
+    try:
+        hash(rest)
+    except TypeError:
+        raise TypeError(
+            f"{owner}: {name} = {value!r} is neither a number nor hashable, so it can be no part of a "
+            "compiled program; pass a function or a tuple instead."
+        ) from None
+    return numbers, Constants(rest, treedef)
+
+
+def _join(numbers: Any, rest: Constants) -> Any:
+    found = iter(jax.tree.leaves(numbers))
+    # The numbers come back in the order in which they were taken out; None marks their places.
+    places = [i for i, leaf in enumerate(rest.leaves) if leaf is None]
+    leaves = list(rest.leaves)
+    for place in places:
+        leaves[place] = next(found)
+    return jax.tree.unflatten(rest.treedef, leaves)
+
+
+def _count(owner: str, name: str, state: Any) -> jax.Array:
+    counts = optax.tree_utils.tree_get_all_with_path(state, "count")
+    if not counts:
+        raise ValueError(f"{owner}: {name} is a schedule, but the state given has no count to ask it at.")
+    return counts[0][1]

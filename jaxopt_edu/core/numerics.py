@@ -1,0 +1,88 @@
+"""The few functions whose obvious form loses digits or has no derivative."""
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.custom_jvp
+def bias_correction(b: jax.Array, t: jax.Array) -> jax.Array:
+    """The sum of a moving average's weights after t steps, 1 − bᵗ, to the last digit.
+
+    1 − bᵗ as written subtracts two nearly equal numbers while t is small (five digits are lost at
+    b = 0.999, t = 1 in float32). Here it is −expm1(t·log(b)), with log(b) = log1p(−(1 − b)).
+
+    Args:
+        b: decay of the average, in [0, 1); floating, shape ().
+        t: number of steps, at least 1; floating, of b's dtype, shape ().
+
+    Returns:
+        1 − bᵗ, of b's dtype, shape ().
+
+    >>> import jax.numpy as jnp
+    >>> float(bias_correction(jnp.float32(0.5), jnp.float32(2)))
+    0.75
+    """
+    return -jnp.expm1(t * jnp.log1p(-(1 - b)))
+
+
+@bias_correction.defjvp
+def _(primals, tangents):
+    # Through the logarithm the derivative at b = 0 is 0 · ∞; the power has it right: −t·b⁽ᵗ⁻¹⁾.
+    b, t = primals
+    b_tangent, _ = tangents
+    return bias_correction(b, t), -t * jnp.power(b, t - 1) * b_tangent
+
+
+def squared_root(x: jax.Array) -> jax.Array:
+    """√x, with derivative 0 instead of ∞ where x is exactly 0.
+
+    Args:
+        x: real array of any shape, x ≥ 0.
+
+    Returns:
+        √x, of the same shape and dtype; NaN and ∞ pass through.
+
+    >>> import jax
+    >>> float(jax.grad(squared_root)(0.0))
+    0.0
+    """
+    zero = x == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
+
+
+def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """numerator / denominator, and 0 where the denominator is exactly 0.
+
+    With ε = 0 a coordinate that has never seen a gradient would otherwise be 0/0.
+
+    Args:
+        numerator: array of any shape.
+        denominator: real array of the same shape.
+
+    Returns:
+        The quotient, of the numerator's dtype.
+
+    >>> import jax.numpy as jnp
+    >>> [float(x) for x in divide(jnp.array([0.0, 3.0]), jnp.array([0.0, 2.0]))]
+    [0.0, 1.5]
+    """
+    zero = denominator == 0
+    return jnp.where(zero, 0, numerator / jnp.where(zero, 1, denominator))
+
+
+def squared_magnitude(g: jax.Array) -> jax.Array:
+    """|g|²: g² for real g, real(g)² + imag(g)² for complex g.
+
+    Args:
+        g: real or complex array of any shape.
+
+    Returns:
+        A real array of the same shape.
+
+    >>> import jax.numpy as jnp
+    >>> float(squared_magnitude(jnp.array(3 + 4j)))
+    25.0
+    """
+    if jnp.iscomplexobj(g):
+        return jnp.square(g.real) + jnp.square(g.imag)
+    return jnp.square(g)

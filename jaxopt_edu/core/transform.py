@@ -1,0 +1,137 @@
+"""An optimizer is a pytree: a pair of `Partial`s whose leaves are the hyperparameters."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import optax
+from jax.tree_util import Partial
+
+from jaxopt_edu.core.checks import Limit, check_matches, check_state, checked_number
+from jaxopt_edu.core.trees import ValueInForce
+
+if TYPE_CHECKING:
+    import chex
+
+Optimizer = optax.GradientTransformationExtraArgs
+Hyperparameter = float | jax.Array | Callable[[jax.Array], jax.Array]
+
+
+def build(
+    factory: Callable[..., Optimizer],
+    state_type: type,
+    init: Callable[..., Any],
+    update: Callable[..., Any],
+    limits: Mapping[str, Limit],
+    **hyperparameters: Hyperparameter,
+) -> Optimizer:
+    """Make an optimizer out of its page's functions and its hyperparameters.
+
+    Args:
+        factory: the function that users call, such as `adam`; `replace` calls it again.
+        state_type: the NamedTuple that `init` returns; it has a field `count`.
+        init: `init(params) -> state`.
+        update: `update(gradients, state, **hyperparameters) -> (updates, state)`, given the
+            hyperparameters in force at this step.
+        limits: which values each hyperparameter may take.
+        **hyperparameters: numbers, or schedules (functions of the step count).
+
+    Returns:
+        An optax transform, `(init, update)`, that is a pytree of its hyperparameters:
+        `optimizer.update.keywords` holds them.
+
+    Raises:
+        TypeError: a hyperparameter is neither a number nor a schedule.
+        ValueError: a hyperparameter is outside its limit.
+    """
+    name = factory.__name__
+    leaves = {key: _leaf(name, key, value, limits[key]) for key, value in hyperparameters.items()}
+    page = Page(factory, state_type, update, tuple(sorted(limits.items())))
+    return Optimizer(Partial(init), Partial(page, **leaves))
+
+
+@dataclass(frozen=True)
+class Page:
+    """The static half of an optimizer: which page it is from. Called, it is the optimizer's update."""
+
+    factory: Callable[..., Optimizer]
+    state_type: type
+    update: Callable[..., Any]
+    limits: tuple[tuple[str, Limit], ...]
+
+    @property
+    def name(self) -> str:
+        """The factory's name."""
+        return self.factory.__name__
+
+    def arguments(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """The hyperparameters in the order of the factory's signature."""
+        return {name: keywords[name] for name in inspect.signature(self.factory).parameters}
+
+    def in_force(self, keywords: Mapping[str, Any], state: Any) -> dict[str, Any]:
+        """The hyperparameters as numbers: schedules are asked at the state's count."""
+        check_state(self.name, state, self.state_type)
+        return {
+            name: value(state.count) if callable(value) else value
+            for name, value in self.arguments(keywords).items()
+        }
+
+    def __call__(
+        self,
+        updates: "chex.ArrayTree",
+        state: Any,
+        params: "chex.ArrayTree | None" = None,
+        **keywords: Any,
+    ) -> tuple["chex.ArrayTree", Any]:
+        """One step: gradients in, updates out. Extra arguments that optax passes along are let through."""
+        values = self.in_force(keywords, state)
+        if params is not None:
+            check_matches("gradient", updates, "parameter", params)
+        limits = dict(self.limits)
+        return self.update(
+            updates, state, **{name: ValueInForce(value, limits[name]) for name, value in values.items()}
+        )
+
+
+def _leaf(owner: str, name: str, value: Any, limit: Limit) -> Any:
+    if not callable(value):
+        return checked_number(owner, name, value, limit)
+    return as_schedule(value)
+
+
+def as_schedule(function: Callable[[jax.Array], Any]) -> Callable[[jax.Array], Any]:
+    """A schedule that may stand among an optimizer's leaves.
+
+    Args:
+        function: a schedule of ours (a pytree of its numbers), or any function of the step count,
+            such as an optax schedule, whose numbers then stay constants.
+
+    Returns:
+        The schedule itself if it is a pytree already, else the function wrapped in one.
+    """
+    if jax.tree.leaves(function) == [function]:
+        return Partial(Foreign(function))
+    return function
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A function of another library, called under the promotion rules that it was written for."""
+
+    function: Callable[..., Any]
+
+    @property
+    def __name__(self) -> str:
+        """The name of the outermost function that made it."""
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        return getattr(function, "__qualname__", type(function).__name__).split(".")[0]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        with jax.numpy_dtype_promotion("standard"):
+            return self.function(*args, **kwargs)

@@ -1,0 +1,158 @@
+"""Lift a rule written for one array to a pytree: the only place that knows dtypes and None."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
+
+if TYPE_CHECKING:
+    import chex
+
+
+def working_dtype(dtype: Any) -> jnp.dtype:
+    """The real dtype in which a leaf is worked on: float64 for 64-bit leaves, else float32.
+
+    Args:
+        dtype: a floating or complex dtype.
+
+    Returns:
+        float32 or float64.
+
+    >>> working_dtype(jnp.bfloat16), working_dtype(jnp.complex64)
+    (dtype('float32'), dtype('float32'))
+    """
+    return jnp.dtype(jnp.float64 if jnp.finfo(dtype).bits == 64 else jnp.float32)
+
+
+class ValueInForce(NamedTuple):
+    """A hyperparameter at this step, not yet of any leaf's dtype."""
+
+    value: Any
+    limit: Limit
+
+    def astype(self, dtype: Any) -> jax.Array:
+        """The value in a leaf's working dtype.
+
+        A fraction that rounds to 1 there becomes the largest number below 1, for which a moving
+        average is the plain mean of what it has seen, and not 0/0.
+        """
+        value = jnp.asarray(self.value).astype(dtype)
+        if self.limit is FRACTION:
+            return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
+        return value
+
+
+def zeros_like(params: "chex.ArrayTree", *, real: bool = False) -> "chex.ArrayTree":
+    """Zeros in the working dtype, for a state that mirrors the parameters.
+
+    Args:
+        params: pytree of floating or complex arrays, or of their ShapeDtypeStructs.
+        real: make real zeros for complex leaves too (for second moments).
+
+    Returns:
+        A pytree of the same structure and shapes, with the parameters' shardings.
+
+    Raises:
+        TypeError: a leaf is not a floating or complex array.
+    """
+    check_parameters(params)
+
+    def zeros(leaf: Any) -> jax.Array:
+        leaf = leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf)
+        dtype = working_dtype(leaf.dtype)
+        if not real:
+            dtype = _like(leaf.dtype, dtype)
+        return jnp.zeros_like(leaf, dtype=dtype)
+
+    return jax.tree.map(zeros, params)
+
+
+def first_count(params: "chex.ArrayTree") -> jax.Array:
+    """The count of an optimizer that has made no update; refuses parameters that cannot be trained.
+
+    Args:
+        params: pytree of floating or complex arrays.
+
+    Returns:
+        0; int32, shape ().
+
+    Raises:
+        TypeError: a leaf is not a floating or complex array.
+    """
+    check_parameters(params)
+    return jnp.zeros((), jnp.int32)
+
+
+def next_count(count: jax.Array) -> jax.Array:
+    """The count after one more update; stays at the largest int32 instead of turning negative.
+
+    Args:
+        count: number of updates made; int32, shape ().
+
+    Returns:
+        count + 1; int32, shape ().
+    """
+    return jnp.asarray(optax.safe_increment(count))
+
+
+def map_rule(
+    rule: Callable[..., Any],
+    gradients: "chex.ArrayTree",
+    *states: "chex.ArrayTree",
+    **values: Any,
+) -> Any:
+    """Apply a rule written for one array to every leaf of a tree.
+
+    Each leaf is worked on in its working dtype (at least float32). New states keep the dtype that
+    they had, and updates come back in the gradient's dtype.
+
+    Args:
+        rule: called as rule(g, *state_arrays, **scalars); returns the update, followed by the new
+            state arrays if there are any.
+        gradients: pytree of floating or complex arrays; None is an empty subtree.
+        *states: pytrees of the same structure and shapes.
+        **values: hyperparameters in force and the step count; each has shape () and is cast to the
+            leaf's working dtype.
+
+    Returns:
+        The updates; with states, a tuple (updates, *new_states).
+
+    Raises:
+        ValueError: structures or shapes differ.
+        TypeError: a gradient is not floating or complex.
+    """
+    check_gradient_dtypes(gradients)
+    for state in states:
+        check_matches("gradient", gradients, "entry of the state", state)
+    leaves, treedef = jax.tree.flatten(gradients)
+    results = [
+        _apply(rule, jnp.asarray(g), state_leaves, values)
+        for g, *state_leaves in zip(leaves, *map(jax.tree.leaves, states), strict=True)
+    ]
+    columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
+    trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
+    return trees if states else trees[0]
+
+
+def _apply(rule: Callable[..., Any], g: jax.Array, states: list[jax.Array], values: dict[str, Any]) -> tuple:
+    work = working_dtype(states[0].dtype if states else g.dtype)
+    arrays = [array.astype(_like(array.dtype, work)) for array in (g, *states)]
+    scalars = {name: value.astype(work) for name, value in values.items()}
+    # A real number times a complex array is no accident here, though strict promotion calls it one.
+    promotion = "standard" if jnp.iscomplexobj(g) else jax.config.jax_numpy_dtype_promotion  # type: ignore[attr-defined]
+    with jax.numpy_dtype_promotion(promotion):
+        result = rule(*arrays, **scalars)
+    update, *new_states = result if states else (result,)
+    return update.astype(g.dtype), *(
+        new.astype(old.dtype) for new, old in zip(new_states, states, strict=True)
+    )
+
+
+def _like(dtype: Any, work: jnp.dtype) -> jnp.dtype:
+    if not jnp.issubdtype(dtype, jnp.complexfloating):
+        return work
+    return jnp.dtype(jnp.complex128 if work == jnp.float64 else jnp.complex64)
