@@ -1,1 +1,42 @@
-"""Gradient-descent optimizers that can be read, trusted and swept."""
+"""Gradient-descent optimizers that can be read, trusted and swept.
+
+An optimizer is an optax transform that is also a pytree of its hyperparameters.
+
+>>> import jax, jaxopt_edu as jo
+>>> jax.tree.leaves(jo.momentum(learning_rate=0.1))
+[0.1, 0.9]
+"""
+
+from jaxopt_edu import core, problems, schedules
+from jaxopt_edu.core import (
+    Optimizer,
+    chain,
+    describe,
+    hyperparameters,
+    lift,
+    replace,
+    stack,
+    unstack,
+)
+from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
+
+__all__ = [
+    "Optimizer",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "chain",
+    "core",
+    "describe",
+    "hyperparameters",
+    "lift",
+    "momentum",
+    "nesterov",
+    "problems",
+    "replace",
+    "rmsprop",
+    "schedules",
+    "sgd",
+    "stack",
+    "unstack",
+]

@@ -1,0 +1,53 @@
+"""From the words of the command line to the command, and from its errors to one line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from jaxopt_edu.cli import listing, race, show
+
+DESCRIPTION = """\
+Gradient-descent optimizers for JAX that can be read, trusted and swept.
+
+Start with:
+  jaxopt-edu race          seven optimizers race, on a bowl and on handwritten digits
+  jaxopt-edu list          what there is
+  jaxopt-edu show adam     one optimizer: idea, equations, hyperparameters, paper, code
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what was wrong and where to look, and leave with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the words after the program's name; None for the process's own.
+
+    Returns:
+        The exit status: 0, or 2 for a bad name, value or folder (SystemExit for words that cannot be parsed).
+    """
+    parser = Parser(
+        prog="jaxopt-edu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for command in (race, listing, show):
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, ImportError) as error:
+        message = " ".join(str(error).split())
+        print(f"jaxopt-edu {options.command}: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"jaxopt-edu {options.command}: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,194 @@
+"""`jaxopt-edu race`: optimizers side by side."""
+
+import argparse
+import textwrap
+from collections.abc import Callable
+
+from jaxopt_edu import problems
+from jaxopt_edu.cli.console import progress, table, text
+from jaxopt_edu.core.editing import replace
+from jaxopt_edu.files import check_folder, whole_folder
+from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.race import (
+    LEARNING_RATES,
+    Report,
+    apply_settings,
+    article_settings,
+    data_report,
+    default_settings,
+    race_on_data,
+    race_on_surface,
+    surface_report,
+)
+
+MARKER = "race.txt"
+DATA = ("digits", "mnist")
+SURFACE_STEPS = 30
+DATA_STEPS = 500
+
+EPILOG = """\
+examples:
+  jaxopt-edu race                                       the bowl and the digits, all seven methods
+  jaxopt-edu race --problem beale --steps 200           another surface; each method at its best learning rate
+  jaxopt-edu race --problem digits --methods adam,sgd --seeds 10
+  jaxopt-edu race --problem bowl --set sgd.learning_rate=1.01    see it diverge
+  jaxopt-edu race --problem mnist --data FOLDER         MNIST-format files of your own
+
+On the bowl the settings are the article's; on other surfaces and on data every method tries the same
+learning rates and its best one is shown. A learning rate given by --set is the only one its method tries.
+"""
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    names = [surface.name for surface in problems.SURFACES]
+    parser = commands.add_parser(
+        "race",
+        help="optimizers side by side, on surfaces and on real data",
+        description="Race optimizers against each other; print a table for each problem and write tables and "
+        "pictures into a folder.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--problem",
+        action="append",
+        metavar="NAME",
+        help="what to minimise; may be repeated (default: bowl and digits). One of "
+        + textwrap.shorten(", ".join([*names, *DATA]), 400),
+    )
+    parser.add_argument(
+        "--methods",
+        metavar="A,B,…",
+        default=",".join(factory.__name__ for factory in OPTIMIZERS),
+        help="which optimizers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=_positive,
+        metavar="N",
+        help=f"length of each run (default: {SURFACE_STEPS} on a surface, {DATA_STEPS} on data)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_positive,
+        metavar="N",
+        default=5,
+        help="runs of each setting on data (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="METHOD.NAME=VALUE",
+        help="a hyperparameter, such as adam.learning_rate=0.1; may be repeated",
+    )
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="where the MNIST-format files are, for --problem mnist"
+    )
+    parser.add_argument(
+        "--out",
+        default="race",
+        metavar="FOLDER",
+        help="the folder to write (default: %(default)s); replaced as a whole",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check everything, race, write, print.
+
+    Raises:
+        ValueError: a name or a value is unknown or out of range.
+        OSError: the folder cannot be written, or data cannot be read.
+        ImportError: an extra is missing.
+    """
+    check_folder(options.out, MARKER)
+    methods = [name.strip() for name in options.methods.split(",")]
+    surfaces = {surface.name: surface for surface in problems.SURFACES}
+    names = list(dict.fromkeys(options.problem or ["bowl", "digits"]))
+    for name in names:
+        if name not in surfaces and name not in DATA:
+            raise ValueError(f"there is no problem {name!r}; choose from {', '.join([*surfaces, *DATA])}.")
+    plans = [
+        _surface_race(surfaces[name], methods, options)
+        if name in surfaces
+        else _data_race(name, methods, options)
+        for name in names
+    ]
+    with progress() as bars:
+        reports = [plan(bars) for plan in plans]
+    with whole_folder(options.out, MARKER) as folder:
+        files = [file for report in reports for file in report.write(folder)]
+        (folder / MARKER).write_text(
+            "Written by jaxopt-edu race, which replaces this folder as a whole.\n", "utf-8"
+        )
+    for report in reports:
+        table(report.title, report.columns, report.rows, report.notes)
+    text(f"wrote {options.out}/: {', '.join(files)}")
+
+
+def _surface_race(
+    surface: problems.Surface, methods: list[str], options: argparse.Namespace
+) -> Callable[..., Report]:
+    defaults = default_settings(methods)
+    of_article = article_settings()
+    given = {name: of_article[name] for name in methods} if surface is problems.bowl else defaults
+    optimizers, chosen = apply_settings(given, options.set)
+    steps = options.steps or SURFACE_STEPS
+
+    def race(bars) -> Report:
+        task = bars.add_task(surface.name, total=len(optimizers))
+        results = []
+        for name, optimizer in optimizers.items():
+            bars.update(task, description=f"{surface.name}: {name}")
+            fixed = surface is problems.bowl or (name, "learning_rate") in chosen
+            rates = () if fixed else LEARNING_RATES
+            results.append(race_on_surface(surface, name, optimizer, steps=steps, learning_rates=rates))
+            bars.advance(task)
+        bars.update(task, description=surface.name)
+        return surface_report(surface, results)
+
+    return race
+
+
+def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Callable[..., Report]:
+    optimizers, chosen = apply_settings(default_settings(methods), options.set)
+    if name == "mnist" and options.data is None:
+        raise ValueError("mnist needs --data FOLDER, the folder with the MNIST-format files.")
+    data = problems.digits() if name == "digits" else problems.mnist(options.data)
+    steps = options.steps or DATA_STEPS
+
+    def race(bars) -> Report:
+        task = bars.add_task(name, total=len(optimizers) * steps)
+        results = []
+        for method, optimizer in optimizers.items():
+            bars.update(task, description=f"{name}: {method}")
+            fixed = (method, "learning_rate") in chosen
+            settings = (
+                [optimizer] if fixed else [replace(optimizer, learning_rate=rate) for rate in LEARNING_RATES]
+            )
+            results.append(
+                race_on_data(
+                    data,
+                    method,
+                    settings,
+                    steps=steps,
+                    seeds=options.seeds,
+                    advance=lambda made: bars.advance(task, made),
+                )
+            )
+        bars.update(task, description=name)
+        return data_report(name, results, seeds=options.seeds)
+
+    return race
+
+
+def _positive(word: str) -> int:
+    try:
+        number = int(word)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
+    return number

@@ -1,0 +1,90 @@
+"""Folders that are written whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_folder(path: str | os.PathLike[str], marker: str) -> Path:
+    """Refuse a place where `whole_folder` could not write, before any work is done.
+
+    Args:
+        path: the folder to be written.
+        marker: name of the file by which a folder written earlier is known.
+
+    Returns:
+        The path, made absolute.
+
+    Raises:
+        OSError: the parent is missing or not writable, or something else stands there already; says which.
+    """
+    folder = Path(path).absolute()
+    if not folder.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {folder.name}: there is no folder {folder.parent}; make it first."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(
+            f"cannot write the folder {folder}: a file of that name exists; choose another."
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
+        raise FileExistsError(
+            f"cannot write the folder {folder}: it holds other things (there is no {marker} in it), "
+            "which would be lost; choose another name."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"cannot write into {folder.parent} ({error.strerror}); choose another."
+        ) from None
+    return folder
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str], marker: str) -> Iterator[Path]:
+    """Fill a folder out of sight and put it in its place only when it is complete.
+
+    Args:
+        path: the folder to be written; one written earlier is replaced as a whole.
+        marker: name of a file that the caller writes into it, by which it is known later.
+
+    Yields:
+        An empty folder to write into.
+
+    Raises:
+        OSError: as `check_folder`.
+
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with whole_folder(f"{place}/out", "table.json") as folder:
+    ...         _ = (folder / "table.json").write_text("[]")
+    ...     os.listdir(f"{place}/out")
+    ['table.json']
+    """
+    final = check_folder(path, marker)
+    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    try:
+        draft = work / "new"
+        draft.mkdir()
+        yield draft
+        for file in draft.iterdir():
+            _flush(file)
+        _flush(draft)
+        if final.exists():
+            os.rename(final, work / "old")
+        os.rename(draft, final)
+        _flush(final.parent)
+    finally:
+        shutil.rmtree(work)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
