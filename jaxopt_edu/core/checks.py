@@ -71,7 +71,8 @@ def checked_number(owner: str, name: str, value: Any, limit: Limit) -> float | j
 def _rounded_to_limit(value: Any, number: float, limit: Limit) -> bool:
     # optax.inject_hyperparams casts to the parameters' dtype, and bfloat16(0.999) is 1: the caller's
     # number was right. Where it is used it becomes the largest working number below 1.
-    return limit is FRACTION and number == 1.0 and jnp.finfo(value.dtype).bits < 32
+    small = jnp.issubdtype(value.dtype, jnp.floating) and jnp.finfo(value.dtype).bits < 32
+    return limit == FRACTION and number == 1.0 and small
 
 
 def check_parameters(params: "chex.ArrayTree") -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import optax
 from jax.tree_util import Partial
@@ -34,15 +34,7 @@ def chain(*transforms: optax.GradientTransformation) -> Optimizer:
     >>> jax.tree.leaves(opt)
     [0.1]
     """
-    for position, transform in enumerate(transforms):
-        if not isinstance(transform, optax.GradientTransformation):
-            raise TypeError(
-                f"chain: argument {position} is {transform!r}, not an optax transform. "
-                "Call the factory first, as in chain(sgd(learning_rate=0.1))."
-            )
-    inits = tuple(map(_init_leaf, transforms))
-    updates = tuple(map(_update_leaf, transforms))
-    return Optimizer(Partial(chain_init, inits), Partial(chain_update, updates))
+    return compose(chain, chain_init, ChainStep(), transforms)
 
 
 def chain_init(inits: Sequence[Callable], params: "chex.ArrayTree") -> tuple[Any, ...]:
@@ -50,36 +42,126 @@ def chain_init(inits: Sequence[Callable], params: "chex.ArrayTree") -> tuple[Any
     return tuple(init(params) for init in inits)
 
 
-def chain_update(
-    update_functions: Sequence[Callable],
-    updates: "chex.ArrayTree",
-    state: Any,
-    params: "chex.ArrayTree | None" = None,
-    **extra: Any,
-) -> tuple["chex.ArrayTree", tuple[Any, ...]]:
-    """Pass the updates through all transforms of a chain.
+@dataclass(frozen=True)
+class ChainStep:
+    """How a chain makes a step: the updates pass through all its transforms."""
+
+    def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
+        """The states of the transforms.
+
+        Raises:
+            ValueError: the state is not a tuple with one entry a transform.
+        """
+        if not isinstance(state, tuple) or hasattr(state, "_fields") or len(state) != size:
+            raise ValueError(
+                f"the chain was given a {type(state).__name__} as its state; it needs the tuple of "
+                f"{size} states that the chain's own init(params) returns."
+            )
+        return state
+
+    def __call__(
+        self, update_functions: Sequence[Callable], updates: Any, state: Any, params: Any, **extra: Any
+    ) -> tuple["chex.ArrayTree", tuple[Any, ...]]:
+        """Pass the updates through."""
+        new_states = []
+        states = self.inner_states(state, len(update_functions))
+        for update, inner_state in zip(update_functions, states, strict=True):
+            updates, new_state = update(updates, inner_state, params, **extra)
+            new_states.append(new_state)
+        return updates, tuple(new_states)
+
+
+class Step(Protocol):
+    """How a transform made of others makes a step; hashable, so that equal ones compile once."""
+
+    def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
+        """The states of the members, out of the whole state."""
+        ...
+
+    def __call__(
+        self, update_functions: Sequence[Callable], updates: Any, state: Any, params: Any, **extra: Any
+    ) -> tuple[Any, Any]:
+        """The updates and the new state, with the members' own update functions."""
+        ...
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The static half of a transform made of others. Called, it is the transform's update."""
+
+    factory: Callable[..., Optimizer]
+    step: Step
+
+    @property
+    def name(self) -> str:
+        """The factory's name."""
+        return self.factory.__name__
+
+    def __call__(
+        self,
+        update_functions: Sequence[Callable],
+        updates: "chex.ArrayTree",
+        state: Any,
+        params: "chex.ArrayTree | None" = None,
+        **extra: Any,
+    ) -> tuple["chex.ArrayTree", Any]:
+        """One step."""
+        return self.step(update_functions, updates, state, params, **extra)
+
+
+def compose(
+    factory: Callable[..., Optimizer],
+    init: Callable[..., Any],
+    step: Step,
+    transforms: Sequence[optax.GradientTransformation],
+    *arguments: Any,
+) -> Optimizer:
+    """Make a transform out of others that stays a pytree of all their numbers.
+
+    Args:
+        factory: called as `factory(*transforms, *arguments)`; `replace` calls it again.
+        init: `init(member_inits, *arguments, params) -> state`.
+        step: how the members' updates make one update.
+        transforms: the members, any optax transforms.
+        *arguments: further leaves that `init` needs, such as a random key.
+
+    Returns:
+        The transform.
 
     Raises:
-        ValueError: the state is not a tuple with one entry a transform.
+        TypeError: a member is not an optax transform.
     """
-    if not isinstance(state, tuple) or hasattr(state, "_fields") or len(state) != len(update_functions):
-        raise ValueError(
-            f"chain.update was given a {type(state).__name__} as its state; it needs the tuple of "
-            f"{len(update_functions)} states that the chain's own init(params) returns."
-        )
-    new_states = []
-    for update, inner_state in zip(update_functions, state, strict=True):
-        updates, new_state = update(updates, inner_state, params, **extra)
-        new_states.append(new_state)
-    return updates, tuple(new_states)
+    for position, transform in enumerate(transforms):
+        if not isinstance(transform, optax.GradientTransformation):
+            raise TypeError(
+                f"{factory.__name__}: argument {position} is {transform!r}, not an optax transform. "
+                f"Call the factory first, as in {factory.__name__}(sgd(learning_rate=0.1))."
+            )
+    inits = tuple(map(_init_leaf, transforms))
+    updates = tuple(map(_update_leaf, transforms))
+    return Optimizer(Partial(init, inits, *arguments), Partial(Composition(factory, step), updates))
 
 
 def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
-    """The transforms of a chain, in order; None if it is not a chain of ours."""
-    if getattr(optimizer.update, "func", None) is not chain_update:
+    """The transforms that another was composed of, in order; None if it was not composed."""
+    if not isinstance(getattr(optimizer.update, "func", None), Composition):
         return None
     inits, updates = optimizer.init.args[0], optimizer.update.args[0]  # type: ignore[attr-defined]
     return [Optimizer(*pair) for pair in zip(inits, updates, strict=True)]
+
+
+def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Optimizer]) -> Optimizer:
+    """The same composition of other members.
+
+    Args:
+        optimizer: a composed transform.
+        transforms: its new members.
+
+    Returns:
+        The composed transform.
+    """
+    arguments = optimizer.init.args[1:]  # type: ignore[attr-defined]
+    return optimizer.update.func.factory(*transforms, *arguments)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

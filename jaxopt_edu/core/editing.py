@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxopt_edu.core.composition import chain, members
+from jaxopt_edu.core.composition import members, recompose
 from jaxopt_edu.core.transform import Foreign, Optimizer
 
 
@@ -31,16 +31,15 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
     {'learning_rate': 0.1, 'momentum': 0.9}
     """
     if (transforms := members(optimizer)) is not None:
-        if state is not None and (not isinstance(state, tuple) or len(state) != len(transforms)):
-            raise ValueError(
-                f"the state of this chain is a tuple with {len(transforms)} entries; "
-                f"it was given a {type(state).__name__}."
-            )
-        states = state if state is not None else [None] * len(transforms)
+        composition = optimizer.update.func  # type: ignore[attr-defined]
+        states: Sequence[Any] = [None] * len(transforms)
+        if state is not None:
+            states = composition.step.inner_states(state, len(transforms))
         each = [hyperparameters(*pair) for pair in zip(transforms, states, strict=True)]
         names = [name for values in each for name in values]
         return {
-            name if names.count(name) == 1 else f"{position}.{name}": value
+            # A name that begins with a position is one in a chain of its own: "1.0.learning_rate".
+            name if names.count(name) == 1 and not name[:1].isdecimal() else f"{position}.{name}": value
             for position, values in enumerate(each)
             for name, value in values.items()
         }
@@ -98,7 +97,7 @@ def describe(optimizer: optax.GradientTransformation) -> str:
     'sgd(learning_rate=cosine(peak=0.1, steps=100, final=0))'
     """
     if (transforms := members(optimizer)) is not None:
-        return f"chain({', '.join(map(describe, transforms))})"
+        return f"{optimizer.update.func.name}({', '.join(map(describe, transforms))})"  # type: ignore[attr-defined]
     if (page := _page(optimizer)) is None:
         function = getattr(optimizer.update, "func", optimizer.update)
         return f"{(function if isinstance(function, Foreign) else Foreign(function)).__name__}(…)"
@@ -180,16 +179,15 @@ def _row(value: Any, position: int, size: int) -> Any:
 
 def _replace_in_chain(optimizer: Any, transforms: list[Optimizer], changes: dict[str, Any]) -> Optimizer:
     for name, value in changes.items():
-        position, _, plain = name.partition(".") if name[:1].isdigit() else ("", "", name)
-        owners = [
-            i
-            for i, transform in enumerate(transforms)
-            if (not position or i == int(position)) and plain in _replaceable(transform)
-        ]
+        position, _, plain = name.partition(".") if name[:1].isdecimal() else ("", "", name)
+        asked = [i for i in range(len(transforms)) if position in ("", str(i))]
+        shown = [i for i in asked if plain in hyperparameters(transforms[i])]
+        # A lifted transform also has arguments that are no numbers yet, such as momentum=None.
+        owners = shown or [i for i in asked if plain in _replaceable(transforms[i])]
         if len(owners) != 1:
             raise ValueError(_unknown(optimizer, name, list(hyperparameters(optimizer))))
         transforms[owners[0]] = replace(transforms[owners[0]], **{plain: value})
-    return chain(*transforms)
+    return recompose(optimizer, transforms)
 
 
 def _replaceable(optimizer: optax.GradientTransformation) -> list[str]:

@@ -41,7 +41,7 @@ class ValueInForce(NamedTuple):
         average is the plain mean of what it has seen, and not 0/0.
         """
         value = jnp.asarray(self.value).astype(dtype)
-        if self.limit is FRACTION:
+        if self.limit == FRACTION:
             return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
         return value
 
