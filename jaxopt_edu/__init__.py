@@ -19,6 +19,8 @@ from jaxopt_edu.core import (
     unstack,
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
+from jaxopt_edu.storage import load, save
+from jaxopt_edu.wrappers import compensated, half_state
 
 __all__ = [
     "Optimizer",
@@ -26,15 +28,19 @@ __all__ = [
     "adagrad",
     "adam",
     "chain",
+    "compensated",
     "core",
     "describe",
+    "half_state",
     "hyperparameters",
     "lift",
+    "load",
     "momentum",
     "nesterov",
     "problems",
     "replace",
     "rmsprop",
+    "save",
     "schedules",
     "sgd",
     "stack",

@@ -1,11 +1,13 @@
-"""Folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def check_folder(path: str | os.PathLike[str], marker: str) -> Path:
@@ -26,7 +28,7 @@ def check_folder(path: str | os.PathLike[str], marker: str) -> Path:
         raise FileNotFoundError(
             f"cannot write {folder.name}: there is no folder {folder.parent}; make it first."
         )
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise FileExistsError(
             f"cannot write the folder {folder}: a file of that name exists; choose another."
         )
@@ -67,19 +69,63 @@ def whole_folder(path: str | os.PathLike[str], marker: str) -> Iterator[Path]:
     """
     final = check_folder(path, marker)
     work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    draft, old = work / "new", work / "old"
     try:
-        draft = work / "new"
         draft.mkdir()
         yield draft
         for file in draft.iterdir():
             _flush(file)
         _flush(draft)
         if final.exists():
-            os.rename(final, work / "old")
+            os.rename(final, old)
         os.rename(draft, final)
         _flush(final.parent)
     finally:
+        # Stopped between the two renames: what stood there before comes back.
+        if old.exists() and not final.exists():
+            os.rename(old, final)
         shutil.rmtree(work)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Write a file whole: a reader sees the old one or the new one, never half of one.
+
+    Args:
+        path: the file to be written; an existing one stays as it was if anything fails.
+
+    Yields:
+        A binary file to write into, which then takes the place of `path`.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to; names both.
+
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with whole_file(f"{place}/numbers.bin") as file:
+    ...         _ = file.write(bytes(3))
+    ...     os.path.getsize(f"{place}/numbers.bin")
+    3
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        # Not tempfile: its files are private to the user, and would stay so under the final name.
+        with open(draft, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"cannot write {path.name!r} into the folder {str(path.parent)!r} ({error.strerror}): "
+            "make the folder, or choose one that you may write to",
+        ) from error
+    finally:
+        # A folder that could not be written to has no draft, and may not even be a folder.
+        if draft.parent.is_dir():
+            draft.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -1,6 +1,8 @@
 """Any optax factory, with its numeric arguments as leaves."""
 
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +49,12 @@ def lift(factory: Callable[..., optax.GradientTransformation], *, static: tuple[
     for parameter in parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(
-                f"lift: {factory.__name__} takes a variable number of arguments ({parameter}). "
+                f"lift: {_name(factory)} takes a variable number of arguments ({parameter}). "
                 "Write a function with named arguments around it (for optax.chain there is chain)."
             )
     if unknown := set(static) - set(parameters):
         raise ValueError(
-            f"lift: {factory.__name__} has no argument {sorted(unknown)}; it has {list(parameters)}."
+            f"lift: {_name(factory)} has no argument {sorted(unknown)}; it has {list(parameters)}."
         )
     annotated = tuple(name for name, parameter in parameters.items() if parameter.annotation in (int, "int"))
     return Lifted(factory, tuple(sorted({*static, *annotated})))
@@ -68,7 +70,7 @@ class Lifted:
     @property
     def __name__(self) -> str:
         """The name of the optax factory."""
-        return self.factory.__name__
+        return _name(self.factory)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -151,6 +153,15 @@ class LiftedInit:
         """The optax transform's first state."""
         with jax.numpy_dtype_promotion("standard"):
             return self.page.rebuild(numbers).init(params)
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    # optax.nadam is functools.partial(adam, nesterov=True): only its module knows what it is called.
+    function = factory
+    while isinstance(function, functools.partial):
+        function = function.func
+    module = vars(sys.modules[function.__module__])
+    return next((name for name, value in module.items() if value is factory), function.__name__)
 
 
 def _is_number(leaf: Any) -> bool:

@@ -28,6 +28,22 @@ def working_dtype(dtype: Any) -> jnp.dtype:
     return jnp.dtype(jnp.float64 if jnp.finfo(dtype).bits == 64 else jnp.float32)
 
 
+def working_array(leaf: Any) -> jax.Array:
+    """An array of parameters or gradients in the dtype in which it is worked on.
+
+    Args:
+        leaf: floating or complex array of any shape.
+
+    Returns:
+        The same numbers in at least float32 (complex64), or the array itself.
+
+    >>> working_array(jnp.ones(2, jnp.bfloat16)).dtype
+    dtype('float32')
+    """
+    leaf = jnp.asarray(leaf)
+    return leaf.astype(_like(leaf.dtype, working_dtype(leaf.dtype)))
+
+
 class ValueInForce(NamedTuple):
     """A hyperparameter at this step, not yet of any leaf's dtype."""
 

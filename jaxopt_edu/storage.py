@@ -1,0 +1,182 @@
+"""Optimizers, states and parameters on disk: named arrays in an npz file, and nothing that is executed.
+
+Every leaf has a name, its path: `m/weight`, `update/1/learning_rate`. A tree that is loaded is rebuilt
+around a tree of the same structure; a file of another structure is refused.
+"""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_edu.files import whole_file
+
+Tree = TypeVar("Tree")
+MANIFEST = "manifest.json"
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by the names of their paths, for any format that stores a dict of arrays.
+
+    Args:
+        tree: pytree, such as an optimizer, its state, parameters, or a dict of all three.
+
+    Returns:
+        Name to leaf, in the tree's order.
+
+    >>> import jax.numpy as jnp, jaxopt_edu as jo
+    >>> list(named_leaves(jo.adam().init({"w": jnp.zeros(2)})))
+    ['count', 'm/w', 'v/w']
+    """
+    pairs = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in pairs}
+
+
+def with_named_leaves(like: Tree, leaves: Mapping[str, Any]) -> Tree:
+    """A tree of the structure of another, with leaves found by name.
+
+    Args:
+        like: pytree whose structure, shapes and dtypes are wanted.
+        leaves: name to array, as `named_leaves` gives them.
+
+    Returns:
+        The tree. Where `like` has a Python float there is one again, elsewhere a JAX array.
+
+    Raises:
+        ValueError: a name is missing or too many, or a shape or dtype is another; names it and both sides.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.describe(with_named_leaves(jo.sgd(), named_leaves(jo.sgd(learning_rate=0.5))))
+    'sgd(learning_rate=0.5)'
+    """
+    wanted = named_leaves(like)
+    if wanted.keys() != leaves.keys():
+        missing, surplus = sorted(wanted.keys() - leaves.keys()), sorted(leaves.keys() - wanted.keys())
+        raise ValueError(
+            f"the stored leaves are {_listed(leaves)}, but {_listed(wanted)} are wanted: missing "
+            f"{missing or 'none'}, not wanted {surplus or 'none'}. Load with the optimizer and the "
+            "parameters that were saved."
+        )
+    found = [_like(name, leaf, leaves[name]) for name, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), found)
+
+
+def save(path: str | os.PathLike[str], tree: Any) -> None:
+    """Write a tree into an npz file, whole or not at all.
+
+    Args:
+        path: the file; its name should end in .npz.
+        tree: pytree of arrays, numbers and random keys, such as `(optimizer, state, params)`.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    >>> import tempfile, jaxopt_edu as jo
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     save(f"{place}/optimizer.npz", jo.sgd(learning_rate=0.5))
+    ...     jo.describe(load(f"{place}/optimizer.npz", like=jo.sgd()))
+    'sgd(learning_rate=0.5)'
+    """
+    arrays, dtypes = {}, {}
+    for name, leaf in named_leaves(tree).items():
+        arrays[name], dtypes[name] = _to_numpy(leaf)
+    manifest = {"structure": structure(tree), "dtypes": dtypes}
+    with whole_file(path) as file:
+        np.savez(file, **{MANIFEST: np.frombuffer(json.dumps(manifest).encode(), np.uint8)}, **arrays)
+
+
+def load(path: str | os.PathLike[str], like: Tree) -> Tree:
+    """Read a tree that `save` wrote.
+
+    Args:
+        path: the file.
+        like: pytree of the structure that was saved; its numbers do not matter.
+
+    Returns:
+        The tree.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, is not one of ours, or holds a tree of another structure (both
+            are named).
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+        manifest = json.loads(stored.pop(MANIFEST).tobytes())
+        found, dtypes = manifest["structure"], manifest["dtypes"]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}.") from None
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged or was not written by jaxopt_edu ({error}); use an earlier one."
+        ) from error
+    if found != structure(like):
+        raise ValueError(
+            f"{path} holds {_kinds(found)}, but {_kinds(structure(like))} was asked for; load it with the "
+            f"optimizer and the parameters that were saved.\nstored: {found}\nasked:  {structure(like)}"
+        )
+    return with_named_leaves(like, {name: _from_numpy(array, dtypes[name]) for name, array in stored.items()})
+
+
+def structure(tree: Any) -> str:
+    """A tree's structure as text that is the same in every process.
+
+    Args:
+        tree: pytree.
+
+    Returns:
+        The types, names and static parts of its nodes, without memory addresses.
+    """
+    return re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
+
+
+def _kinds(text: str) -> str:
+    names = re.findall(r"factory=<function (\w+)>|namedtuple\[(\w+)\]", text)
+    kinds = dict.fromkeys(first or second for first, second in names)
+    kinds.pop("GradientTransformationExtraArgs", None)
+    return ", ".join(kinds) or "another tree"
+
+
+def _listed(leaves: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}: {_shape(leaf)}" for name, leaf in leaves.items()) + "}"
+
+
+def _shape(leaf: Any) -> str:
+    return f"{_dtype(leaf)}{list(np.shape(leaf))}"
+
+
+def _dtype(leaf: Any) -> Any:
+    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+
+
+def _like(name: str, wanted: Any, leaf: Any) -> Any:
+    if np.shape(leaf) != np.shape(wanted) or _dtype(leaf) != _dtype(wanted):
+        raise ValueError(f"the stored leaf {name} is {_shape(leaf)}, but {_shape(wanted)} is wanted.")
+    if isinstance(wanted, int | float | complex):
+        return type(wanted)(np.asarray(leaf).item())
+    return jnp.asarray(leaf)
+
+
+def _to_numpy(leaf: Any) -> tuple[np.ndarray, str]:
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(leaf)), f"key<{jax.random.key_impl(leaf)}>"
+    array = np.asarray(leaf)
+    # npz knows NumPy's own dtypes only; bfloat16 and its like are stored as the integers of their bits.
+    if array.dtype.kind == "V" or array.dtype.isbuiltin != 1:
+        return array.view(f"u{array.dtype.itemsize}"), array.dtype.name
+    return array, array.dtype.name
+
+
+def _from_numpy(array: np.ndarray, dtype: str) -> Any:
+    if dtype.startswith("key<"):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=dtype[4:-1])
+    return array if array.dtype.name == dtype else array.view(jnp.dtype(dtype))
