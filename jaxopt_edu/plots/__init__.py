@@ -1,0 +1,12 @@
+"""Pictures of optimizers: arrays in, a matplotlib Figure out.
+
+Nothing here touches `matplotlib.pyplot`, so figures work without a display and are freed with their last
+reference. matplotlib is imported when a picture is asked for, not when this package is.
+"""
+
+from jaxopt_edu.plots.curves import curves
+from jaxopt_edu.plots.paths import paths
+from jaxopt_edu.plots.sensitivity import sensitivity
+from jaxopt_edu.plots.style import Style, save, styles
+
+__all__ = ["Style", "curves", "paths", "save", "sensitivity", "styles"]
