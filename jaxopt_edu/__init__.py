@@ -20,9 +20,11 @@ from jaxopt_edu.core import (
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_edu.storage import load, save
+from jaxopt_edu.training import FitResult, fit
 from jaxopt_edu.wrappers import compensated, half_state
 
 __all__ = [
+    "FitResult",
     "Optimizer",
     "adadelta",
     "adagrad",
@@ -31,6 +33,7 @@ __all__ = [
     "compensated",
     "core",
     "describe",
+    "fit",
     "half_state",
     "hyperparameters",
     "lift",

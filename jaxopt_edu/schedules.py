@@ -17,7 +17,7 @@ from jax.tree_util import Partial
 from jaxopt_edu.core.checks import FINITE, NON_NEGATIVE, POSITIVE, Limit, checked_number
 from jaxopt_edu.core.transform import as_schedule
 
-Schedule = Callable[[jax.Array], jax.Array]
+Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 Number = float | jax.Array
 
 
@@ -138,7 +138,7 @@ def cosine(peak: Number, steps: Number, final: Number = 0.0) -> Schedule:
     return _schedule(_cosine, peak=(peak, FINITE), steps=(steps, POSITIVE), final=(final, FINITE))
 
 
-def joined(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Schedule:
+def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence[Number]) -> Schedule:
     """One schedule after another, each counting from its own beginning.
 
         value = schedules[k](step − boundaries[k − 1]),  boundaries[k − 1] ≤ step < boundaries[k]
@@ -158,9 +158,11 @@ def joined(schedules: Sequence[Schedule], boundaries: Sequence[Number]) -> Sched
     >>> [float(schedule(step)) for step in range(4)]
     [0.0, 0.5, 0.5, 0.5]
     """
-    if not schedules or len(boundaries) != len(schedules) - 1:
+    if not schedules:
+        raise ValueError("joined: the list of schedules is empty; give it at least one.")
+    if len(boundaries) != len(schedules) - 1:
         raise ValueError(
-            f"joined: {len(schedules)} schedules need {max(len(schedules) - 1, 0)} boundaries between them, "
+            f"joined: {len(schedules)} schedules need {len(schedules) - 1} boundaries between them, "
             f"but {len(boundaries)} were given."
         )
     for position, schedule in enumerate(schedules):
@@ -203,19 +205,20 @@ def warmup_cosine(peak: Number, warmup_steps: Number, steps: Number, final: Numb
     >>> [round(float(schedule(step)), 6) for step in (0, 1, 2, 4, 6)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    known = not any(isinstance(number, Tracer) for number in (warmup_steps, steps))
-    if known and not steps > warmup_steps:
-        raise ValueError(
-            f"warmup_cosine: steps = {steps!r} counts the warm-up too, so it must be above "
-            f"warmup_steps = {warmup_steps!r}."
-        )
-    return _schedule(
+    schedule = _schedule(
         _warmup_cosine,
         peak=(peak, FINITE),
         warmup_steps=(warmup_steps, POSITIVE),
         steps=(steps, POSITIVE),
         final=(final, FINITE),
     )
+    known = not any(isinstance(number, Tracer) for number in (warmup_steps, steps))
+    if known and not steps > warmup_steps:
+        raise ValueError(
+            f"warmup_cosine: steps = {steps!r} counts the warm-up too, so it must be above "
+            f"warmup_steps = {warmup_steps!r}."
+        )
+    return schedule
 
 
 def _schedule(function: Callable[..., jax.Array], **numbers: tuple[Any, Limit]) -> Schedule:
@@ -250,11 +253,16 @@ def _cosine(step: Any, *, peak: Number, steps: Number, final: Number) -> jax.Arr
     return final + (peak - final) * (1 + jnp.cos(jnp.pi * jnp.clip(step / steps, 0, 1))) / 2
 
 
-def _joined(step: Any, *, schedules: tuple[Schedule, ...], boundaries: tuple[Number, ...]) -> jax.Array:
-    step = _floating(step)
-    value = _floating(schedules[0](step))
-    for boundary, schedule in zip(map(_floating, boundaries), schedules[1:], strict=True):
-        value = jnp.where(step < boundary, value, _floating(schedule(step - boundary)))
+def _joined(
+    step: Any, *, schedules: tuple[Callable[[jax.Array], Any], ...], boundaries: tuple[Number, ...]
+) -> jax.Array:
+    step = value = _floating(step)
+    starts = [_floating(number) for number in (0.0, *boundaries)]
+    ends = [*starts[1:], _floating(jnp.inf)]
+    for start, end, schedule in zip(starts, ends, schedules, strict=True):
+        inside = (start <= step) & (step < end)
+        # Far outside its own piece a schedule may overflow, and 0 times that derivative would be NaN.
+        value = jnp.where(inside, _floating(schedule(jnp.where(inside, step - start, 0))), value)
     return value
 
 

@@ -4,13 +4,13 @@ Every leaf has a name, its path: `m/weight`, `update/1/learning_rate`. A tree th
 around a tree of the same structure; a file of another structure is refused.
 """
 
+import io
 import json
 import os
 import re
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from jaxopt_edu.files import whole_file
 
 Tree = TypeVar("Tree")
 MANIFEST = "manifest.json"
+EXTRA = "extra:"
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
@@ -31,12 +32,24 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     Returns:
         Name to leaf, in the tree's order.
 
+    Raises:
+        ValueError: two leaves have the same name, as in {"a/b": …, "a": {"b": …}}.
+
     >>> import jax.numpy as jnp, jaxopt_edu as jo
     >>> list(named_leaves(jo.adam().init({"w": jnp.zeros(2)})))
     ['count', 'm/w', 'v/w']
     """
     pairs = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in pairs}
+    leaves = {}
+    for path, leaf in pairs:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if name in leaves:
+            raise ValueError(
+                f"two leaves of the tree are named {name!r}, so one would be lost: "
+                "a key that contains a / looks like a path; rename it."
+            )
+        leaves[name] = leaf
+    return leaves
 
 
 def with_named_leaves(like: Tree, leaves: Mapping[str, Any]) -> Tree:
@@ -47,7 +60,8 @@ def with_named_leaves(like: Tree, leaves: Mapping[str, Any]) -> Tree:
         leaves: name to array, as `named_leaves` gives them.
 
     Returns:
-        The tree. Where `like` has a Python float there is one again, elsewhere a JAX array.
+        The tree. Where `like` has a Python number or a NumPy array there is one again, elsewhere a JAX
+        array.
 
     Raises:
         ValueError: a name is missing or too many, or a shape or dtype is another; names it and both sides.
@@ -68,15 +82,18 @@ def with_named_leaves(like: Tree, leaves: Mapping[str, Any]) -> Tree:
     return jax.tree.unflatten(jax.tree.structure(like), found)
 
 
-def save(path: str | os.PathLike[str], tree: Any) -> None:
+def save(path: str | os.PathLike[str], tree: Any, *, extra: Mapping[str, np.ndarray] | None = None) -> None:
     """Write a tree into an npz file, whole or not at all.
 
     Args:
         path: the file; its name should end in .npz.
         tree: pytree of arrays, numbers and random keys, such as `(optimizer, state, params)`.
+        extra: further arrays by name, whose number and shapes the reader need not know; see `read`.
 
     Raises:
         OSError: the file cannot be written.
+        TypeError: a leaf is none of these; names it.
+        ValueError: two leaves have the same name.
 
     >>> import tempfile, jaxopt_edu as jo
     >>> with tempfile.TemporaryDirectory() as place:
@@ -86,10 +103,15 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     """
     arrays, dtypes = {}, {}
     for name, leaf in named_leaves(tree).items():
-        arrays[name], dtypes[name] = _to_numpy(leaf)
-    manifest = {"structure": structure(tree), "dtypes": dtypes}
-    with whole_file(path) as file:
-        np.savez(file, **{MANIFEST: np.frombuffer(json.dumps(manifest).encode(), np.uint8)}, **arrays)
+        arrays[name], dtypes[name] = _to_numpy(name, leaf)
+    manifest = {"structure": structure(tree), "dtypes": dtypes, "extra": list(extra or {})}
+    arrays |= {EXTRA + name: np.asarray(array) for name, array in (extra or {}).items()}
+    # Not np.savez: names such as "file" are arguments of its own, and it pickles objects.
+    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, json.dumps(manifest))
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load(path: str | os.PathLike[str], like: Tree) -> Tree:
@@ -107,24 +129,29 @@ def load(path: str | os.PathLike[str], like: Tree) -> Tree:
         ValueError: the file is damaged, is not one of ours, or holds a tree of another structure (both
             are named).
     """
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        manifest = json.loads(stored.pop(MANIFEST).tobytes())
-        found, dtypes = manifest["structure"], manifest["dtypes"]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}.") from None
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is damaged or was not written by jaxopt_edu ({error}); use an earlier one."
-        ) from error
+    found, leaves, _ = _open(path)
     if found != structure(like):
         raise ValueError(
             f"{path} holds {_kinds(found)}, but {_kinds(structure(like))} was asked for; load it with the "
             f"optimizer and the parameters that were saved.\nstored: {found}\nasked:  {structure(like)}"
         )
-    return with_named_leaves(like, {name: _from_numpy(array, dtypes[name]) for name, array in stored.items()})
+    return with_named_leaves(like, leaves)
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the extra arrays of a file that `save` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name to array, as given to `save(..., extra=...)`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or not one of ours.
+    """
+    return _open(path)[2]
 
 
 def structure(tree: Any) -> str:
@@ -137,6 +164,36 @@ def structure(tree: Any) -> str:
         The types, names and static parts of its nodes, without memory addresses.
     """
     return re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
+
+
+def _open(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (closed below; what cannot be opened is not damaged)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {os.fspath(path)}.") from None
+    with file:
+        try:
+            return _parsed(file)
+        # There is no telling over what zipfile, json and numpy stumble in a file that is not what it seems.
+        except Exception as error:
+            raise ValueError(
+                f"{os.fspath(path)} is damaged or was not written by jaxopt_edu ({error}); use an earlier one."
+            ) from error
+
+
+def _parsed(file: BinaryIO) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    with zipfile.ZipFile(file) as archive:
+        manifest = json.loads(archive.read(MANIFEST))
+        leaves = {
+            name: _from_numpy(_member(archive, name), dtype) for name, dtype in manifest["dtypes"].items()
+        }
+        extra = {name: _member(archive, EXTRA + name) for name in manifest["extra"]}
+    return manifest["structure"], leaves, extra
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    # Read whole, so that the checksum is compared before anything is made of the bytes.
+    return np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
 
 def _kinds(text: str) -> str:
@@ -163,16 +220,24 @@ def _like(name: str, wanted: Any, leaf: Any) -> Any:
         raise ValueError(f"the stored leaf {name} is {_shape(leaf)}, but {_shape(wanted)} is wanted.")
     if isinstance(wanted, int | float | complex):
         return type(wanted)(np.asarray(leaf).item())
+    if isinstance(wanted, np.ndarray):
+        # JAX would round its float64 to float32 where x64 is off.
+        return np.asarray(leaf)
     return jnp.asarray(leaf)
 
 
-def _to_numpy(leaf: Any) -> tuple[np.ndarray, str]:
+def _to_numpy(name: str, leaf: Any) -> tuple[np.ndarray, str]:
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(leaf)), f"key<{jax.random.key_impl(leaf)}>"
     array = np.asarray(leaf)
     # npz knows NumPy's own dtypes only; bfloat16 and its like are stored as the integers of their bits.
-    if array.dtype.kind == "V" or array.dtype.isbuiltin != 1:
+    if array.dtype.isbuiltin == 2:
         return array.view(f"u{array.dtype.itemsize}"), array.dtype.name
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            f"the leaf {name} is a {type(leaf).__name__}; only arrays, numbers and random keys can be saved. "
+            "Filter it out first (for example with equinox.filter or flax.nnx.split)."
+        )
     return array, array.dtype.name
 
 

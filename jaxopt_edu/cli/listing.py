@@ -16,6 +16,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "list",
         help="the optimizers with their defaults, and the problems",
         description="List the optimizers with their defaults, and the problems they can race on.",
+        epilog="example:\n  jaxopt-edu list",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
 

@@ -3,9 +3,10 @@
 import argparse
 import textwrap
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from jaxopt_edu import problems
-from jaxopt_edu.cli.console import progress, table, text
+from jaxopt_edu.cli.console import console, progress, table, text
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.files import check_folder, whole_folder
 from jaxopt_edu.optimizers import OPTIMIZERS
@@ -45,8 +46,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "race",
         help="optimizers side by side, on surfaces and on real data",
-        description="Race optimizers against each other; print a table for each problem and write tables and "
-        "pictures into a folder.",
+        description="Race optimizers against each other: print a table for each problem, and write tables\n"
+        "and pictures into a folder.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -104,12 +105,18 @@ def run(options: argparse.Namespace) -> None:
         ImportError: an extra is missing.
     """
     check_folder(options.out, MARKER)
+    _check_extras()
     methods = [name.strip() for name in options.methods.split(",")]
     surfaces = {surface.name: surface for surface in problems.SURFACES}
     names = list(dict.fromkeys(options.problem or ["bowl", "digits"]))
     for name in names:
         if name not in surfaces and name not in DATA:
             raise ValueError(f"there is no problem {name!r}; choose from {', '.join([*surfaces, *DATA])}.")
+    if options.data is not None and "mnist" not in names:
+        raise ValueError(
+            f"--data {options.data} is for mnist, which is not in this race; add --problem mnist "
+            "or leave --data out."
+        )
     plans = [
         _surface_race(surfaces[name], methods, options)
         if name in surfaces
@@ -126,6 +133,13 @@ def run(options: argparse.Namespace) -> None:
     for report in reports:
         table(report.title, report.columns, report.rows, report.notes)
     text(f"wrote {options.out}/: {', '.join(files)}")
+
+
+def _check_extras() -> None:
+    # The pictures come last; a race of minutes must not end with the news that they cannot be drawn.
+    console()
+    if find_spec("matplotlib") is None:
+        raise ImportError('the pictures need matplotlib: pip install "jaxopt-edu[plots]"')
 
 
 def _surface_race(

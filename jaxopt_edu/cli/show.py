@@ -15,6 +15,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "show",
         help="one optimizer's page: idea, equations, hyperparameters, paper, code",
         description="Show one optimizer's page: idea, equations, hyperparameters, paper and code.",
+        epilog="example:\n  jaxopt-edu show adam",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", metavar="NAME", help="such as adam; jaxopt-edu list names them all")
     parser.set_defaults(run=run)
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         ("name", "default", "what it is"),
         [(name, f"{value:g}", described[name]) for name, value in hyperparameters(factory()).items()],
     )
-    state_type = factory().update.func.state_type
+    state_type = factory().update.func.state_type  # type: ignore[attr-defined]
     code("\n\n".join(inspect.getsource(piece) for piece in (state_type, page.init, page.update, page.rule)))
 
 

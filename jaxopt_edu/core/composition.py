@@ -142,6 +142,19 @@ def compose(
     return Optimizer(Partial(init, inits, *arguments), Partial(Composition(factory, step), updates))
 
 
+def as_pytree(transform: optax.GradientTransformation) -> Optimizer:
+    """Any optax transform as a pytree that compiled code can take as an argument.
+
+    Args:
+        transform: ours stays as it is; of another one the functions become static, so that the same transform
+            compiles once.
+
+    Returns:
+        A transform with the same updates, whose update takes extra arguments.
+    """
+    return Optimizer(_init_leaf(transform), _update_leaf(transform))
+
+
 def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
     """The transforms that another was composed of, in order; None if it was not composed."""
     if not isinstance(getattr(optimizer.update, "func", None), Composition):

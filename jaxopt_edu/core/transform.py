@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import chex
 
 Optimizer = optax.GradientTransformationExtraArgs
-Hyperparameter = float | jax.Array | Callable[[jax.Array], jax.Array]
+Hyperparameter = float | jax.Array | Callable[[jax.Array], Any]
 
 
 def build(
@@ -60,7 +60,8 @@ class Page:
     factory: Callable[..., Optimizer]
     state_type: type
     update: Callable[..., Any]
-    limits: tuple[tuple[str, Limit], ...]
+    # Not in the text by which a stored optimizer is known: a limit's wording may change.
+    limits: tuple[tuple[str, Limit], ...] = field(repr=False)
 
     @property
     def name(self) -> str:

@@ -28,11 +28,11 @@ def working_dtype(dtype: Any) -> jnp.dtype:
     return jnp.dtype(jnp.float64 if jnp.finfo(dtype).bits == 64 else jnp.float32)
 
 
-def working_array(leaf: Any) -> jax.Array:
+def working_array(leaf: Any) -> Any:
     """An array of parameters or gradients in the dtype in which it is worked on.
 
     Args:
-        leaf: floating or complex array of any shape.
+        leaf: floating or complex array of any shape, or its ShapeDtypeStruct.
 
     Returns:
         The same numbers in at least float32 (complex64), or the array itself.
@@ -40,6 +40,8 @@ def working_array(leaf: Any) -> jax.Array:
     >>> working_array(jnp.ones(2, jnp.bfloat16)).dtype
     dtype('float32')
     """
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf.update(dtype=_like(leaf.dtype, working_dtype(leaf.dtype)))
     leaf = jnp.asarray(leaf)
     return leaf.astype(_like(leaf.dtype, working_dtype(leaf.dtype)))
 

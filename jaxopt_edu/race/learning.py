@@ -41,7 +41,8 @@ class LearningResult(NamedTuple):
     @property
     def best(self) -> int:
         """The setting with the lowest mean training loss at the end; one with a diverged seed comes last."""
-        last = self.losses[:, :, -1].mean(axis=1)
+        # In float64, where the mean of huge losses does not overflow.
+        last = self.losses[:, :, -1].mean(axis=1, dtype=np.float64)
         return int(np.argmin(np.where(np.isfinite(last), last, np.inf)))
 
     def steps_to(self, loss: float) -> float | None:

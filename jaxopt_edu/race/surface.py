@@ -68,7 +68,7 @@ def race_on_surface(
     >>> from jaxopt_edu import problems, sgd
     >>> result = race_on_surface(problems.bowl, "sgd", sgd(learning_rate=0.95), steps=30)
     >>> result.path.shape, result.steps_to_target
-    ((31, 2), 22)
+    ((31, 2), 23)
     """
     begun = time.perf_counter()
     tried = [replace(optimizer, learning_rate=rate) for rate in learning_rates] or [optimizer]

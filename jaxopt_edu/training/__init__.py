@@ -1,6 +1,20 @@
 """Training loops: the compiled step, the order of the data, and what drives them."""
 
-from jaxopt_edu.training.loop import Carry, descend, start
+from jaxopt_edu.training.checkpoints import CheckpointFolder
+from jaxopt_edu.training.fit import FitResult, Moment, fit
+from jaxopt_edu.training.history import History
+from jaxopt_edu.training.loop import Carry, descend, make_step, start
 from jaxopt_edu.training.order import shuffled_indices
 
-__all__ = ["Carry", "descend", "shuffled_indices", "start"]
+__all__ = [
+    "Carry",
+    "CheckpointFolder",
+    "FitResult",
+    "History",
+    "Moment",
+    "descend",
+    "fit",
+    "make_step",
+    "shuffled_indices",
+    "start",
+]

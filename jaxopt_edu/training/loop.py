@@ -1,14 +1,13 @@
 """The compiled step loop that one run and thousands of runs share."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-if TYPE_CHECKING:
-    import chex
+from jaxopt_edu.training.objective import objective
 
 
 class Carry(NamedTuple):
@@ -16,19 +15,68 @@ class Carry(NamedTuple):
 
     params: Any  # pytree of arrays
     state: Any  # the optimizer's
+    model_state: Any = None  # what the model changes without a gradient, such as running averages
 
 
-def start(optimizer: optax.GradientTransformation, params: "chex.ArrayTree") -> Carry:
+def start(optimizer: optax.GradientTransformation, params: Any, model_state: Any = None) -> Carry:
     """The carry before the first step.
 
     Args:
         optimizer: any optax transform.
         params: pytree of floating or complex arrays.
+        model_state: pytree that the loss function updates, if it has one.
 
     Returns:
-        The parameters and the optimizer's first state.
+        The parameters, the optimizer's first state and the model's.
     """
-    return Carry(params, optimizer.init(params))
+    return Carry(params, optimizer.init(params), model_state)
+
+
+def make_step(
+    loss_fn: Callable[..., Any],
+    optimizer: optax.GradientTransformation,
+    draw: Callable[[Any], Any] = lambda entry: entry,
+    *,
+    stateful: bool = False,
+) -> Callable[[Carry, Any], tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]]:
+    """One step of training, as `jax.lax.scan` wants it.
+
+        loss, g = value_and_grad(loss_fn)(params, batch)
+        params  ← params + optimizer.update(conj(g), …)
+
+    The gradient of a real loss by complex parameters is conjugated here, since `jax.grad` gives the
+    conjugate of the direction of steepest ascent. Transforms that want `value`, `grad` and `value_fn` get
+    them.
+
+    Args:
+        loss_fn: `loss_fn(params, batch) -> loss` or `(loss, metrics)`; if stateful, `loss_fn(params,
+            model_state, batch) -> (loss, model_state)` or `(loss, model_state, metrics)`.
+        optimizer: any optax transform.
+        draw: makes the batch of what is scanned over.
+        stateful: whether the carry has a model state.
+
+    Returns:
+        `step(carry, entry) -> (carry, (loss, metrics))`; the loss is that before the update.
+    """
+    transform = optax.with_extra_args_support(optimizer)
+    loss_and_outcome = objective(loss_fn, stateful=stateful)
+
+    def step(carry: Carry, entry: Any) -> tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]:
+        batch = draw(entry)
+
+        def value_fn(params: Any) -> jax.Array:
+            return loss_and_outcome(params, carry.model_state, batch)[0]
+
+        evaluate = jax.value_and_grad(loss_and_outcome, has_aux=True)
+        (loss, outcome), gradients = evaluate(carry.params, carry.model_state, batch)
+        gradients = jax.tree.map(jnp.conj, gradients)
+        updates, state = transform.update(
+            gradients, carry.state, carry.params, value=loss, grad=gradients, value_fn=value_fn
+        )
+        params = optax.apply_updates(carry.params, updates)
+        return Carry(params, state, outcome.model_state), (loss, outcome.metrics)
+
+    return step
 
 
 def descend(
@@ -41,13 +89,6 @@ def descend(
     record: Callable[[Carry], Any] = lambda carry: (),
 ) -> tuple[Carry, jax.Array, Any]:
     """Make one step a batch, in one `jax.lax.scan`; to be called inside `jax.jit` and `jax.vmap`.
-
-        loss, g = value_and_grad(loss_fn)(params, batch)
-        params  ← params + optimizer.update(conj(g), …)
-
-    The gradient of a real loss by complex parameters is conjugated here, since `jax.grad` gives the
-    conjugate of the direction of steepest ascent. Transforms that want `value`, `grad` and `value_fn` get
-    them.
 
     Args:
         loss_fn: `loss_fn(params, batch)`, a real scalar.
@@ -68,19 +109,11 @@ def descend(
     >>> losses.tolist(), float(carry.params)
     ([0.5, 0.125, 0.03125], 0.125)
     """
-    transform = optax.with_extra_args_support(optimizer)
+    step = make_step(loss_fn, optimizer)
 
-    def step(carry: Carry, batch: Any) -> tuple[Carry, tuple[jax.Array, Any]]:
-        def value_fn(params: Any) -> jax.Array:
-            return loss_fn(params, batch)
-
-        loss, gradients = jax.value_and_grad(value_fn)(carry.params)
-        gradients = jax.tree.map(jnp.conj, gradients)
-        updates, state = transform.update(
-            gradients, carry.state, carry.params, value=loss, grad=gradients, value_fn=value_fn
-        )
-        carry = Carry(optax.apply_updates(carry.params, updates), state)
+    def recorded_step(carry: Carry, batch: Any) -> tuple[Carry, tuple[jax.Array, Any]]:
+        carry, (loss, _) = step(carry, batch)
         return carry, (loss, record(carry))
 
-    carry, (losses, records) = jax.lax.scan(step, carry, batches, length=steps)
+    carry, (losses, records) = jax.lax.scan(recorded_step, carry, batches, length=steps)
     return carry, losses, records

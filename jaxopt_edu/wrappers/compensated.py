@@ -5,7 +5,8 @@ rounded away. Kahan's summation keeps the lost part beside the parameter and add
 so that many small steps arrive.
 
     s ← u + residual                 (u: the optimizer's update, in float32)
-    w′ = round(w + s)                (in the parameter's dtype)
+    Δ = round(round(w + s) − w)      (the update that comes out; round: to the parameter's dtype)
+    w′ = round(w + Δ)                (what adding it to the parameters makes of them)
     residual ← s − (w′ − w)
     w ← w′
 
@@ -76,7 +77,8 @@ def compensated(optimizer: optax.GradientTransformation) -> Optimizer:
 def init(inits: Sequence[Callable], params: "chex.ArrayTree") -> CompensatedState:
     """Before the first step: nothing lost."""
     check_parameters(params)
-    residual = jax.tree.map(jnp.zeros_like, params)
+    # With the dtype spelled out a Python float's zero is no weak type, which would compile a second time.
+    residual = jax.tree.map(lambda w: jnp.zeros_like(w, dtype=jnp.result_type(w)), params)
     return CompensatedState(inits[0](jax.tree.map(working_array, params)), residual)
 
 
@@ -122,13 +124,20 @@ def _rounded(w: jax.Array, step: jax.Array, residual: jax.Array) -> _Rounded:
     dtype = jnp.asarray(w).dtype
     w = working_array(w)
     whole = step.astype(w.dtype) + residual.astype(w.dtype)
-    # XLA may keep a bfloat16 intermediate in float32; reduce_precision is the rounding it must not leave out.
-    moved = _round_to(w + whole, dtype) - w
-    return _Rounded(moved.astype(dtype), (whole - moved).astype(dtype))
+    # Where most of w cancels, the difference has more digits than the dtype: what is left is lost, too.
+    update = _round_to(_round_to(w + whole, dtype) - w, dtype)
+    moved = _round_to(w + update, dtype) - w
+    return _Rounded(update.astype(dtype), (whole - moved).astype(dtype))
 
 
 def _round_to(x: jax.Array, dtype: Any) -> jax.Array:
     if jnp.iscomplexobj(x):
         return jax.lax.complex(_round_to(x.real, dtype), _round_to(x.imag, dtype))
-    information = jnp.finfo(dtype)
-    return jax.lax.reduce_precision(x, information.nexp, information.nmant)
+    # XLA may keep a bfloat16 intermediate in float32; reduce_precision is the rounding it must not leave out.
+    target = jnp.finfo(dtype)
+    rounded = jax.lax.reduce_precision(x, target.nexp, target.nmant)
+    if target.minexp == jnp.finfo(x.dtype).minexp:
+        return rounded
+    # It also makes 0 of subnormal numbers; those of float16 reach up to 6e-5, where parameters are.
+    spacing = 2.0 ** (target.minexp - target.nmant)
+    return jnp.where(jnp.abs(x) < 2.0**target.minexp, jnp.round(x / spacing) * spacing, rounded)

@@ -10,7 +10,7 @@ gains.
 
 The optimizer computes in float32 as before; between steps its float32 arrays are bfloat16. It saves 2
 bytes for each number of the state (4 of Adam's 8 for each parameter) and costs the drawing of random
-bits. float64 and scalar leaves stay as they are.
+bits. float64, complex and scalar leaves stay as they are.
 
 optax can keep Adam's m in bfloat16 (`mu_dtype`), rounded to the nearest, which is harmless for b1 = 0.9
 but not for v; torch has nothing of the kind built in.
@@ -70,7 +70,8 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
 def init(inits: Sequence[Callable], key: jax.Array, params: "chex.ArrayTree") -> HalfState:
     """Before the first step; an initial state of zeros or powers of two is kept exactly."""
     inner = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if _is_halved(x) else x, inits[0](params))
-    return HalfState(jnp.zeros((), jnp.int32), key, inner)
+    # A copy: the state may be donated to a compiled step, and the optimizer must not lose its key with it.
+    return HalfState(jnp.zeros((), jnp.int32), jnp.array(key, copy=True), inner)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class HalfStep:
         leaves, treedef = jax.tree.flatten(inner)
         keys = jax.random.split(jax.random.fold_in(state.key, state.count), max(len(leaves), 1))
         halved = [
-            stochastic_round(leaf, key) if _is_half(old) else leaf
+            # An optimizer that keeps bfloat16 of its own has rounded it already.
+            stochastic_round(leaf, key) if _is_half(old) and not _is_half(leaf) else leaf
             for leaf, old, key in zip(leaves, jax.tree.leaves(state.inner), keys, strict=False)
         ]
         return updates, HalfState(next_count(state.count), state.key, jax.tree.unflatten(treedef, halved))
@@ -101,7 +103,7 @@ def stochastic_round(x: jax.Array, key: jax.Array) -> jax.Array:
     """Round float32 to one of the two neighbouring bfloat16 numbers, right in the mean.
 
     Args:
-        x: float32 array of any shape; NaN and ±∞ stay what they are.
+        x: float32 array of any shape; NaN and ±∞ stay what they are, and no finite number becomes ∞.
         key: a `jax.random` key.
 
     Returns:
@@ -117,8 +119,9 @@ def stochastic_round(x: jax.Array, key: jax.Array) -> jax.Array:
     # bfloat16 is the upper half of float32: 16 random bits added to the lower half carry with the right odds.
     noise = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.uint32)
     carried = jnp.bitwise_and(bits + noise, jnp.uint32(0xFFFF0000))
-    rounded = jax.lax.bitcast_convert_type(carried, jnp.float32).astype(jnp.bfloat16)
-    return jnp.where(jnp.isfinite(x), rounded, x.astype(jnp.bfloat16))
+    rounded = jax.lax.bitcast_convert_type(carried, jnp.float32)
+    largest = float(jnp.finfo(jnp.bfloat16).max)
+    return jnp.where(jnp.isfinite(x), jnp.clip(rounded, -largest, largest), x).astype(jnp.bfloat16)
 
 
 def _is_halved(leaf: Any) -> bool:

@@ -1,0 +1,203 @@
+"""Where the batches of a run come from: arrays on the device, a random function, a host iterator, or nowhere.
+
+A source gives, for any stretch of steps, what the loop scans over (`entries`), and a pure function that
+makes a batch of one entry (`draw`). The batches depend on the key and the step alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from jaxopt_edu.training.objective import as_pytree_function
+from jaxopt_edu.training.order import shuffled_indices
+
+
+class Source(Protocol):
+    """Batches for any stretch of steps."""
+
+    draw: Callable[[Any], Any]  # a pytree: passed to the compiled loop
+
+    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
+        """What to scan over from step `first` on, and for how many steps; 0 at the data's end.
+
+        `following` steps will be asked for next, so that they can be made ready.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of threads."""
+        ...
+
+
+class ArraySource:
+    """Batches out of arrays that lie on the device."""
+
+    def __init__(self, arrays: Any, key: jax.Array | None, batch_size: int | None, replacement: bool) -> None:
+        sizes = {jax.tree_util.keystr(path): np.shape(leaf)[:1] for path, leaf in _paths(arrays)}
+        if len(set(sizes.values())) != 1 or () in sizes.values():
+            raise ValueError(
+                f"data: the leaves of the arrays need a common leading axis, one entry an example, but have "
+                f"{sizes}."
+            )
+        self.examples = next(iter(sizes.values()))[0]
+        if batch_size is not None and not batch_size > 0:
+            raise ValueError(f"batch_size = {batch_size} must be at least 1.")
+        if batch_size is not None and key is None:
+            raise ValueError("drawing batches needs a key: pass key=jax.random.key(0).")
+        self.key, self.batch_size, self.replacement = key, batch_size, replacement
+        arrays = jax.tree.map(jnp.asarray, arrays)
+        self.draw = Partial(_whole, arrays) if batch_size is None else Partial(_take, arrays)
+
+    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
+        """Indices into the arrays, shape (steps, batch_size); None where every batch is all examples."""
+        if self.batch_size is None:
+            return None, steps
+        sizes = {"steps": steps, "examples": self.examples, "batch_size": self.batch_size}
+        if self.replacement:
+            return _drawn_indices(self.key, first, **sizes), steps
+        epoch, offset = divmod(first * self.batch_size, self.examples)
+        return _shuffled_indices(self.key, epoch, offset, **sizes), steps
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class SampleSource:
+    """Batches made by a pure function of a random key."""
+
+    def __init__(self, sample: Callable[[jax.Array], Any], key: jax.Array | None) -> None:
+        if key is None:
+            raise ValueError("a function sample(key) needs a key: pass key=jax.random.key(0).")
+        self.key = key
+        self.draw = as_pytree_function(sample)
+
+    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
+        """One key a step."""
+        return _step_keys(self.key, first, steps=steps), steps
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class NoSource:
+    """For a loss of the parameters alone."""
+
+    draw = Partial(lambda entry: entry)
+
+    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
+        """Nothing."""
+        return None, steps
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class IteratorSource:
+    """Batches from the host, read ahead by a thread while the device works.
+
+    The iterator begins anew with each run, so a resumed run passes over the batches of the steps already
+    made.
+    """
+
+    draw = Partial(lambda entry: entry)
+
+    def __init__(self, batches: Iterable[Any], first: int) -> None:
+        self.batches = islice(iter(batches), first, None)
+        self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jaxopt-edu-data")
+        self.ahead: Future | None = None
+
+    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
+        """Batches stacked along a new leading axis; fewer than asked for where their shape changes."""
+        ahead = self.ahead or self.reader.submit(self._read, steps)
+        read = ahead.result()
+        self.ahead = self.reader.submit(self._read, following) if read and following else None
+        return (jax.tree.map(lambda *leaves: np.stack(leaves), *read), len(read)) if read else (None, 0)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self.reader.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, steps: int) -> list[Any]:
+        read: list[Any] = []
+        for batch in islice(self.batches, steps):
+            batch = jax.tree.map(np.asarray, batch)
+            if read and _shapes(batch) != _shapes(read[0]):
+                # Such as a last batch that is smaller: it begins a stretch of its own.
+                self.batches = chain([batch], self.batches)
+                break
+            read.append(batch)
+        return read
+
+
+def make_source(
+    data: Any, *, key: jax.Array | None, batch_size: int | None, replacement: bool, first: int
+) -> Source:
+    """Find out what kind of data it is.
+
+    Args:
+        data: a pytree of arrays with a leading example axis; a function `sample(key) -> batch`; an iterator
+            of batches; or None.
+        key: a `jax.random` key, for arrays in batches and for functions.
+        batch_size: examples in a batch of arrays; None for all of them.
+        replacement: draw examples independently instead of in shuffled epochs.
+        first: the step at which the run begins; above 0 if it was resumed.
+
+    Returns:
+        The source.
+
+    Raises:
+        TypeError: it is none of the four.
+        ValueError: a key is missing, or the arrays do not fit.
+    """
+    if data is None:
+        return NoSource()
+    leaves = jax.tree.leaves(data)
+    if leaves and all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves):
+        return ArraySource(data, key, batch_size, replacement)
+    if callable(data):
+        return SampleSource(data, key)
+    if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
+        return IteratorSource(data, first)
+    raise TypeError(
+        f"data is {type(data).__name__}; it has to be a pytree of arrays with a leading example axis, a "
+        "function "
+        "sample(key) -> batch, an iterator of batches, or None."
+    )
+
+
+def _paths(tree: Any) -> Iterator[tuple[Any, Any]]:
+    return iter(jax.tree_util.tree_flatten_with_path(tree)[0])
+
+
+def _take(arrays: Any, rows: jax.Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[rows], arrays)
+
+
+def _whole(arrays: Any, entry: None) -> Any:
+    return arrays
+
+
+_shuffled_indices = jax.jit(shuffled_indices, static_argnames=("steps", "examples", "batch_size"))
+
+
+@partial(jax.jit, static_argnames=("steps", "examples", "batch_size"))
+def _drawn_indices(key: jax.Array, first: int, *, steps: int, examples: int, batch_size: int) -> jax.Array:
+    keys = _step_keys(key, first, steps=steps)
+    return jax.vmap(lambda each: jax.random.randint(each, (batch_size,), 0, examples))(keys)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _step_keys(key: jax.Array, first: int, *, steps: int) -> jax.Array:
+    numbers = jnp.asarray(first, jnp.int32) + jnp.arange(steps, dtype=jnp.int32)
+    return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+
+
+def _shapes(batch: Any) -> Any:
+    return jax.tree.map(np.shape, batch)
