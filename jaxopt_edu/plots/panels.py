@@ -167,6 +167,12 @@ def _frame(axes: Axes, window: np.ndarray, width: float, *, lowest: bool, first:
     longest = max(len(f"{tick:g}") for tick in axes.get_xticks())
     axes.locator_params(axis="x", nbins=int(np.clip(width / (0.11 * longest + 0.15), 2, TICK_COUNT)))
     axes.tick_params(labelbottom=lowest, labelleft=first)
+    places = [place for place in axes.get_xticks() if window[0, 0] <= place <= window[0, 1]]
+    axes.set_xticks(places)
+    for place, tick in zip(places, axes.xaxis.get_major_ticks(len(places)), strict=True):
+        # At the very edge a centred number would run into that of the panel beside it.
+        edge = np.isclose(place, window[0], rtol=0, atol=0.02 * np.ptp(window[0]))
+        tick.label1.set_horizontalalignment("left" if edge[0] else "right" if edge[1] else "center")
     if lowest:
         axes.set_xlabel("x", fontsize=LABEL, color=INK, labelpad=1)
     if first:

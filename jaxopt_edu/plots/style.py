@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
+
+from jaxopt_edu.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,23 +244,6 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         )
     from matplotlib import rc_context
 
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        # Not tempfile: its files are private to the user, and would stay so under the final name.
-        with open(draft, "xb") as file:
-            with rc_context({"svg.hashsalt": "jaxopt_edu"}):
-                figure.savefig(file, format=suffix[1:], dpi=DPI, metadata=FORMATS[suffix])
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"cannot write the picture {path.name!r} into the folder {str(path.parent)!r} "
-            f"({error.strerror}): make the folder, or choose one that you may write to",
-        ) from error
-    finally:
-        # A folder that could not be written to has no draft, and may not even be a folder.
-        if draft.parent.is_dir():
-            draft.unlink(missing_ok=True)
+    with whole_file(path) as file, rc_context({"svg.hashsalt": "jaxopt_edu"}):
+        figure.savefig(file, format=suffix[1:], dpi=DPI, metadata=FORMATS[suffix])
     return path

@@ -105,7 +105,7 @@ def surface_report(surface: Surface, results: Sequence[SurfaceResult]) -> Report
     notes = [f"target: f ≤ {goal:.3g}, " + _goal_meaning(surface)]
     if max(result.settings_tried for result in results) > 1:
         notes.append(_grid_note("lowest last value"))
-    start = ", ".join(f"{x:g}" for x in surface.start)
+    start = ", ".join(f"{x:g}" for x in surface.start).replace("-", "−")
     title = f"{surface.name}: {surface.formula} from ({start}), {steps} steps"
     return Report(
         name=surface.name,

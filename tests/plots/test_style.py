@@ -151,7 +151,7 @@ def test_a_failing_save_leaves_the_old_file(tmp_path, losses, monkeypatch, faili
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, failing, fail)
-    with pytest.raises(PermissionError, match=r"cannot write the picture 'a.png' .*Permission denied"):
+    with pytest.raises(PermissionError, match=r"cannot write 'a.png' .*Permission denied"):
         save(curves(losses, ylabel="loss"), path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
