@@ -48,6 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxopt-edu {options.command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"jaxopt-edu {options.command}: interrupted; nothing was written.", file=sys.stderr)
+        print(f"jaxopt-edu {options.command}: interrupted.", file=sys.stderr)
         return 130
     return 0

@@ -35,8 +35,9 @@ examples:
   jaxopt-edu race --problem bowl --set sgd.learning_rate=1.01    see it diverge
   jaxopt-edu race --problem mnist --data FOLDER         MNIST-format files of your own
 
-On the bowl the settings are the article's; on other surfaces and on data every method tries the same
-learning rates and its best one is shown. A learning rate given by --set is the only one its method tries.
+On the bowl the settings are the article's, on the saddles each method's defaults. On other surfaces and on
+data every method tries the same learning rates, and its best one is shown; a learning rate given by --set is
+the only one that its method tries.
 """
 
 
@@ -156,8 +157,9 @@ def _surface_race(
         results = []
         for name, optimizer in optimizers.items():
             bars.update(task, description=f"{surface.name}: {name}")
-            fixed = surface is problems.bowl or (name, "learning_rate") in chosen
-            rates = () if fixed else LEARNING_RATES
+            # On a saddle the lowest value is no merit: the longest step off it would always win.
+            tuned = surface is not problems.bowl and surface.minimum is not None
+            rates = LEARNING_RATES if tuned and (name, "learning_rate") not in chosen else ()
             results.append(race_on_surface(surface, name, optimizer, steps=steps, learning_rates=rates))
             bars.advance(task)
         bars.update(task, description=surface.name)

@@ -29,7 +29,10 @@ class Plan:
     def __post_init__(self) -> None:
         for name, lowest in (("steps", 0), ("every", 1), ("patience", 1)):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < lowest):
+            if name == "patience" and value is None:
+                continue
+            whole = isinstance(value, int | float | np.number) and float(value).is_integer()
+            if isinstance(value, bool) or not whole or value < lowest:
                 raise ValueError(f"fit: {name} = {value!r} must be a whole number of at least {lowest}.")
 
     def stretch(self, step: int) -> int:
@@ -125,12 +128,13 @@ def own_copy(carry: Carry) -> Carry:
     Returns:
         The same numbers as strongly typed JAX arrays, with the same shardings.
     """
-    return jax.tree.map(_copied, carry)
+    return _copy(jax.tree.map(jnp.asarray, carry))
 
 
-def _copied(leaf: Any) -> jax.Array:
-    leaf = jnp.asarray(leaf)
-    return leaf.copy() if not leaf.weak_type else leaf.astype(leaf.dtype)
+@jax.jit
+def _copy(carry: Carry) -> Carry:
+    # One program for the whole tree: a call for each leaf would cost more than a short stretch of steps.
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype).copy(), carry)
 
 
 @partial(jax.jit, static_argnames=("steps", "stateful", "mesh"), donate_argnums=0)
@@ -169,6 +173,12 @@ def _go_back(program: Program, held: list[Held], recorder: Recorder) -> tuple[Ca
         carry, _, _ = program.advance(carry, entries, updates)
     if bad == 0:
         said = f"the first loss is {losses[0]}; the parameters are those given"
+    elif bad == held[0].step:
+        said = (
+            f"the loss is {losses[bad]} at step {bad}, the first after the checkpoint, whose parameters and "
+            f"state these are; the last finite one was {losses[bad - 1]:g} at step {bad - 1}: resume from an "
+            "earlier checkpoint"
+        )
     else:
         said = (
             f"the loss is {losses[bad]} at step {bad}; the last finite one was {losses[bad - 1]:g} at step "
@@ -182,4 +192,6 @@ def _out_of_patience(recorder: Recorder, plan: Plan) -> bool:
     if plan.patience is None:
         return False
     values = [float(value) for value in recorder.watched(plan.every)]
-    return bool(values) and len(values) - 1 - int(np.argmin(values)) >= plan.patience
+    # NaN is no improvement, and anything is one over it.
+    values = np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+    return len(values) > 0 and len(values) - 1 - int(np.argmin(values)) >= plan.patience

@@ -1,0 +1,23 @@
+"""`list` names everything there is."""
+
+from jaxopt_edu import problems
+from jaxopt_edu.cli import main
+from jaxopt_edu.core.editing import describe
+from jaxopt_edu.optimizers import OPTIMIZERS
+
+
+def test_everything_is_listed(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    lines = printed.out.splitlines()
+    for factory in OPTIMIZERS:
+        line = next(line for line in lines if line.strip().startswith(describe(factory())))
+        idea = line.strip().removeprefix(describe(factory())).strip()
+        assert len(idea.split()) >= 3
+    for name in [*(surface.name for surface in problems.SURFACES), "digits", "mnist"]:
+        assert any(line.split()[:1] == [name] for line in lines)
+    for surface in problems.SURFACES:
+        # A long formula is folded over lines.
+        assert surface.formula.split()[0] in printed.out
+    assert "\x1b" not in printed.out

@@ -1,0 +1,67 @@
+"""`show` prints one optimizer's whole page."""
+
+import inspect
+import re
+import sys
+
+import pytest
+
+from jaxopt_edu.cli import main
+from jaxopt_edu.core.editing import hyperparameters
+from jaxopt_edu.optimizers import OPTIMIZERS
+
+# Who is to be read about which method; from the literature, not from the pages.
+PAPERS = {
+    "sgd": "Robbins",
+    "momentum": "Polyak",
+    "nesterov": "1212.0901",
+    "adagrad": "Duchi",
+    "adadelta": "1212.5701",
+    "rmsprop": "Hinton",
+    "adam": "1412.6980",
+}
+
+
+@pytest.mark.parametrize("factory", OPTIMIZERS, ids=lambda factory: factory.__name__)
+def test_the_page(capsys, factory):
+    name = factory.__name__
+    assert main(["show", name]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    page = sys.modules[factory.__module__]
+    lines = printed.out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.split() == ["Hyperparameters"])
+    head = "\n".join(lines[:first])
+
+    idea = (inspect.getdoc(page) or "").splitlines()[0]
+    assert head.startswith(idea)
+    assert "←" in head
+    assert PAPERS[name] in head
+
+    values = hyperparameters(factory())
+    # Below the title an empty line, the heads and a rule; then a row each.
+    rows = [line.split() for line in lines[first + 4 : first + 4 + len(values)]]
+    assert {row[0]: float(row[1]) for row in rows} == values
+    assert min(map(len, rows)) > 3
+    assert list(inspect.signature(factory).parameters) == list(values)
+
+    for piece in (page.rule, page.init, page.update):
+        assert inspect.getsource(piece) in printed.out
+    state = next(
+        kind for kind in vars(page).values() if inspect.isclass(kind) and kind.__name__.endswith("State")
+    )
+    assert inspect.getsource(state) in printed.out
+    assert "\x1b" not in printed.out
+
+
+def test_on_a_terminal_the_code_is_the_same_in_colour(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "140")
+    assert main(["show", "sgd"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b[" in printed
+    plain = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()]
+    page = sys.modules["jaxopt_edu.optimizers.sgd"]
+    for line in inspect.getsource(page.rule).splitlines():
+        assert line in plain
