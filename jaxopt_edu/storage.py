@@ -126,6 +126,7 @@ def load(path: str | os.PathLike[str], like: Tree) -> Tree:
 
     Raises:
         FileNotFoundError: there is no such file.
+        OSError: the file cannot be opened.
         ValueError: the file is damaged, is not one of ours, or holds a tree of another structure (both
             are named).
     """
@@ -177,7 +178,8 @@ def _open(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], dict[str, 
         # There is no telling over what zipfile, json and numpy stumble in a file that is not what it seems.
         except Exception as error:
             raise ValueError(
-                f"{os.fspath(path)} is damaged or was not written by jaxopt_edu ({error}); use an earlier one."
+                f"{os.fspath(path)} is damaged or was not written by jaxopt_edu ({error}); "
+                "use an earlier one."
             ) from error
 
 
@@ -220,9 +222,9 @@ def _like(name: str, wanted: Any, leaf: Any) -> Any:
         raise ValueError(f"the stored leaf {name} is {_shape(leaf)}, but {_shape(wanted)} is wanted.")
     if isinstance(wanted, int | float | complex):
         return type(wanted)(np.asarray(leaf).item())
-    if isinstance(wanted, np.ndarray):
-        # JAX would round its float64 to float32 where x64 is off.
-        return np.asarray(leaf)
+    if isinstance(wanted, np.ndarray | np.generic):
+        # JAX would round a float64 to float32 where x64 is off.
+        return np.asarray(leaf)[() if isinstance(wanted, np.generic) else ...]
     return jnp.asarray(leaf)
 
 

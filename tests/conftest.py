@@ -1,5 +1,10 @@
 """What holds in every test: strict dtypes and ranks, and x64 only where a test asks for it."""
 
+import os
+
+# Before JAX wakes up: eight devices, for the tests of sharded state.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+
 import jax
 import pytest
 

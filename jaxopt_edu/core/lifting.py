@@ -172,6 +172,8 @@ def _is_number(leaf: Any) -> bool:
 
 def _split(owner: str, name: str, value: Any, *, keep_static: bool) -> tuple[Any, Constants]:
     leaves, treedef = jax.tree.flatten(value)
+    # A NumPy scalar would promote bfloat16 to float32, and compile anew where a Python number does not.
+    leaves = [leaf.item() if isinstance(leaf, np.number) else leaf for leaf in leaves]
     dynamic = [not keep_static and _is_number(leaf) for leaf in leaves]
     numbers = jax.tree.unflatten(
         treedef, [leaf if d else None for leaf, d in zip(leaves, dynamic, strict=True)]

@@ -1,0 +1,126 @@
+"""What an import costs, which way imports point, and what is public."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxopt_edu
+
+ROOT = Path(jaxopt_edu.__file__).parent
+EXTRAS = "bokeh equinox flax matplotlib msgpack optuna orbax pandas PIL pyarrow rich sklearn torch typer"
+# From the bottom; an import may only point to a lower line, or stay within its own name.
+LAYERS = (
+    {"core", "files"},
+    {"optimizers", "schedules", "wrappers", "storage"},
+    {"problems"},
+    {"training"},
+    {"sweeps"},
+    {"plots"},
+    {"race", "textbook"},
+    {"cli"},
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# The public surface stands on everything that it is made of: only what it leaves out may import from it.
+SURFACE = RANK["plots"]
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def test_import_brings_in_no_extra():
+    code = "import sys, jaxopt_edu; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in run.stdout.split()}
+    assert "optax" in loaded
+    assert loaded & set(EXTRAS.split()) == set()
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Dotted names of everything of the package that a file imports, inside functions too."""
+    found = set()
+    package = (ROOT.name, *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*parents, *filter(None, [node.module])))
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] == ROOT.name}
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def violations(own: str, imported: set[str]) -> list[str]:
+    others = {name: (*name.split("."), "")[1] for name in imported}
+    return sorted(
+        f"{own} imports {name}"
+        for name, other in others.items()
+        if other != own and RANK.get(other, SURFACE) >= RANK[own]
+    )
+
+
+def test_every_module_has_a_layer():
+    assert {layer(path) for path in FILES} <= RANK.keys(), "a new layer: put it into LAYERS"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_point_down(path):
+    assert violations(layer(path), imported_modules(path)) == []
+
+
+def test_an_import_that_points_up_would_be_seen(tmp_path):
+    assert violations("core", {"jaxopt_edu.optimizers.adam"}) == ["core imports jaxopt_edu.optimizers.adam"]
+    assert violations("optimizers", {"jaxopt_edu.schedules"}) == ["optimizers imports jaxopt_edu.schedules"]
+    assert violations("plots", {"jaxopt_edu"}) == ["plots imports jaxopt_edu"]
+    assert violations("cli", {"jaxopt_edu", "jaxopt_edu.adam", "jaxopt_edu.core.trees"}) == []
+    assert imported_modules(ROOT / "optimizers" / "__init__.py") >= {
+        "jaxopt_edu.optimizers.adam.adam",
+        "jaxopt_edu.optimizers.sgd.SgdState",
+    }
+
+
+def public_names() -> list[tuple[str, str]]:
+    names = [module.name for module in pkgutil.walk_packages([str(ROOT)], "jaxopt_edu.") if module.ispkg]
+    modules = [importlib.import_module(name) for name in ("jaxopt_edu", *names)]
+    found = [(module.__name__, name) for module in modules for name in getattr(module, "__all__", ())]
+    schedules = vars(jaxopt_edu.schedules).items()
+    return found + [
+        ("jaxopt_edu.schedules", name)
+        for name, value in schedules
+        if inspect.isfunction(value) and value.__module__ == "jaxopt_edu.schedules" and name[0] != "_"
+    ]
+
+
+@pytest.mark.parametrize(("module", "name"), public_names())
+def test_public_names_exist_and_say_what_they_take_and_give(module, name):
+    value = getattr(importlib.import_module(module), name)
+    if not callable(value):
+        return
+    documentation = inspect.getdoc(value)
+    assert documentation, "no docstring"
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        assert "Args:" in documentation or not signature.parameters
+        for parameter in signature.parameters:
+            assert f"{parameter}:" in documentation, f"argument {parameter} is not described"
+        returns_nothing = signature.return_annotation in (None, "None")
+        assert returns_nothing or "Returns:" in documentation or "Yields:" in documentation
+
+
+@pytest.mark.parametrize("name", ["optimizers", "core", "schedules", "problems"])
+def test_the_promised_modules_are_public(name):
+    assert inspect.ismodule(getattr(jaxopt_edu, name))
+
+
+def test_the_promised_names_are_public():
+    optimizers = "sgd momentum nesterov adagrad adadelta rmsprop adam"
+    tools = "hyperparameters replace describe stack chain lift schedules problems"
+    assert {*optimizers.split(), *tools.split()} <= set(jaxopt_edu.__all__)
+    assert jaxopt_edu.__all__ == sorted(jaxopt_edu.__all__, key=lambda name: (name[0].islower(), name))
