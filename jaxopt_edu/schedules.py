@@ -227,7 +227,7 @@ def _schedule(function: Callable[..., jax.Array], **numbers: tuple[Any, Limit]) 
 
 
 def _floating(number: Any) -> jax.Array:
-    return jnp.asarray(number).astype(jnp.result_type(float))
+    return jax.lax.optimization_barrier(jnp.asarray(number).astype(jnp.result_type(float)))
 
 
 def _constant(step: Any, *, value: Number) -> jax.Array:

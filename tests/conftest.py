@@ -5,9 +5,13 @@ import os
 # Before JAX wakes up: eight devices, for the tests of sharded state.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
+import hypothesis
 import jax
 import pytest
 
+# An example that meets a new shape waits for the compiler; how long says nothing about the code.
+hypothesis.settings.register_profile("compiled", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("compiled")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -121,6 +121,27 @@ def check_matches(kind: str, tree: "chex.ArrayTree", other_kind: str, other: "ch
             )
 
 
+def check_kinds(gradients: "chex.ArrayTree", params: "chex.ArrayTree") -> None:
+    """Refuse complex gradients of real parameters, and the other way round.
+
+    Args:
+        gradients: pytree of floating or complex arrays.
+        params: pytree of the same structure.
+
+    Raises:
+        TypeError: one of a pair is complex; names its path and both dtypes.
+    """
+    for (path, gradient), (_, parameter) in zip(_leaves(gradients), _leaves(params), strict=True):
+        if jnp.iscomplexobj(gradient) != jnp.iscomplexobj(parameter):
+            raise TypeError(
+                f"gradient {path} has dtype {_dtype('gradient', path, gradient)}, but the parameter has "
+                "dtype "
+                f"{_dtype('parameter', path, parameter)}. Both are complex or neither: make the loss real, "
+                "and "
+                "take its gradient by the parameter itself."
+            )
+
+
 def check_gradient_dtypes(gradients: "chex.ArrayTree") -> None:
     """Refuse gradients that are not numbers to descend along.
 

@@ -128,11 +128,16 @@ def stack(optimizers: Sequence[optax.GradientTransformation]) -> Optimizer:
     first, *others = optimizers
     for position, other in enumerate(others, start=1):
         if jax.tree.structure(other) != jax.tree.structure(first):
+            reason = "only optimizers of one structure can be stacked: group them first"
+            if describe(other) == describe(first):
+                reason = (
+                    "they differ in a function that is no leaf, since each call of an optax factory makes new "
+                    "ones: share one transform between them, or lift its factory"
+                )
             raise ValueError(
-                f"stack: optimizer 0 is {describe(first)} and optimizer {position} is {describe(other)}; "
-                "only optimizers of one structure can be stacked. Group them first, or use sweep, which does."
+                f"stack: optimizer 0 is {describe(first)} and optimizer {position} is {describe(other)}; {reason}."
             )
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *optimizers)  # type: ignore[return-value]
+    return jax.tree.map(_stacked, *optimizers)
 
 
 def unstack(optimizer: optax.GradientTransformation) -> list[Optimizer]:
@@ -157,6 +162,15 @@ def unstack(optimizer: optax.GradientTransformation) -> list[Optimizer]:
             f"unstack: {describe(optimizer)} is not a stack of optimizers; stack([...]) makes one."
         )
     return [jax.tree.map(lambda leaf, i=i: leaf[i], optimizer) for i in range(size)]  # type: ignore[misc]
+
+
+def _stacked(*leaves: Any) -> jax.Array:
+    if not any(isinstance(leaf, jax.Array) for leaf in leaves):
+        return jnp.asarray(np.stack(leaves))
+    arrays = [jnp.asarray(leaf, None if isinstance(leaf, jax.Array) else float) for leaf in leaves]
+    # A bfloat16 number beside a Python float must not round it.
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.stack(arrays)
 
 
 def _page(optimizer: optax.GradientTransformation) -> Any:

@@ -30,7 +30,9 @@ def _(primals, tangents):
     # Through the logarithm the derivative at b = 0 is 0 · ∞; the power has it right: −t·b⁽ᵗ⁻¹⁾.
     b, t = primals
     b_tangent, _ = tangents
-    return bias_correction(b, t), -t * jnp.power(b, t - 1) * b_tangent
+    # At t = 1 it is −1 whatever b is, and so has no derivative of its own; 0⁰ would give it a NaN.
+    power = jnp.power(jnp.where(t == 1, 1, b), t - 1)
+    return bias_correction(b, t), -t * power * b_tangent
 
 
 def squared_root(x: jax.Array) -> jax.Array:

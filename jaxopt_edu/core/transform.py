@@ -10,7 +10,7 @@ import jax
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.checks import Limit, check_matches, check_state, checked_number
+from jaxopt_edu.core.checks import Limit, check_kinds, check_matches, check_state, checked_number
 from jaxopt_edu.core.trees import ValueInForce
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Page:
         values = self.in_force(keywords, state)
         if params is not None:
             check_matches("gradient", updates, "parameter", params)
+            check_kinds(updates, params)
         limits = dict(self.limits)
         return self.update(
             updates, state, **{name: ValueInForce(value, limits[name]) for name, value in values.items()}

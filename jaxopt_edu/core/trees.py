@@ -58,7 +58,7 @@ class ValueInForce(NamedTuple):
         A fraction that rounds to 1 there becomes the largest number below 1, for which a moving
         average is the plain mean of what it has seen, and not 0/0.
         """
-        value = jnp.asarray(self.value).astype(dtype)
+        value = jax.lax.optimization_barrier(jnp.asarray(self.value).astype(dtype))
         if self.limit == FRACTION:
             return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
         return value

@@ -133,13 +133,24 @@ def test_passed_and_closed_over_give_the_same_bits(row, dtype):
     [
         lambda: jo.adam(learning_rate=jo.schedules.cosine(peak=0.1, steps=700)),
         lambda: jo.momentum(learning_rate=jo.schedules.warmup(peak=0.1, steps=70)),
-        lambda: jo.chain(optax.clip_by_global_norm(1.0), jo.rmsprop(), jo.lift(optax.scale)(0.3)),
+        lambda: jo.sgd(learning_rate=jo.schedules.exponential(initial=0.1, rate=0.9, steps=7)),
+        lambda: jo.chain(jo.sgd(learning_rate=0.3), jo.sgd(learning_rate=0.113)),
     ],
-    ids=["cosine", "warmup", "chain"],
+    ids=["cosine", "warmup", "exponential", "chain"],
 )
-def test_passed_and_closed_over_agree_to_a_rounding_with_schedules_and_chains(build):
-    """XLA multiplies by 1/c instead of dividing by a constant c, and merges the constants of a chain."""
+def test_passed_and_closed_over_give_the_same_bits_with_schedules_and_in_chains(build):
+    """Left alone, XLA multiplies by 1/c instead of dividing by a constant c, and merges constants."""
     gradients = gradient_stream(1000)
+    chex.assert_trees_all_equal(scan_updates(build(), gradients), constant_of(build())(gradients))
+
+
+def test_a_lifted_number_passed_and_closed_over_agrees_to_a_rounding():
+    """Closed over it is optax's own constant, which XLA merges with its neighbours."""
+    gradients = gradient_stream(1000)
+
+    def build():
+        return jo.chain(optax.clip_by_global_norm(1.0), jo.rmsprop(), jo.lift(optax.scale)(0.3))
+
     passed, closed_over = scan_updates(build(), gradients), constant_of(build())(gradients)
     chex.assert_trees_all_close(passed, closed_over, rtol=0, atol=1e-6 * float(np.abs(passed).max()))
 
