@@ -49,3 +49,9 @@ def test_commands_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
         if words != ["race"]:  # runs in tests/cli, as a process of its own
             assert main(words) == 0, command
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_the_tests_that_are_named_exist(page: Path) -> None:
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"

@@ -131,11 +131,12 @@ def stack(optimizers: Sequence[optax.GradientTransformation]) -> Optimizer:
             reason = "only optimizers of one structure can be stacked: group them first"
             if describe(other) == describe(first):
                 reason = (
-                    "they differ in a function that is no leaf, since each call of an optax factory makes new "
-                    "ones: share one transform between them, or lift its factory"
+                    "they differ in a function that is no leaf, since each call of an optax factory makes "
+                    "new ones: share one transform between them, or lift its factory"
                 )
             raise ValueError(
-                f"stack: optimizer 0 is {describe(first)} and optimizer {position} is {describe(other)}; {reason}."
+                f"stack: optimizer 0 is {describe(first)} and optimizer {position} is {describe(other)}; "
+                f"{reason}."
             )
     return jax.tree.map(_stacked, *optimizers)
 
