@@ -1,0 +1,124 @@
+"""Every script in examples/ runs as a user would run it, and no line of it warns."""
+
+import ast
+import importlib
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+
+import jaxopt_edu as jo
+from tests.registry import gradient_stream, scan_updates, updates_of
+
+FOLDER = Path(__file__).parents[1] / "examples"
+LEARNING_RATE = FOLDER / "learn_the_learning_rate.py"
+CHAINS = FOLDER / "chains.py"
+TRANSFORMER = FOLDER / "transformer.py"
+# With tests of their own, that look at what they print.
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER})
+QUICK = ("smallest.py",)
+
+ACCURACY = r"(\S+) of the held-out digits"
+# What each script prints: a pattern, how often it is found, and between which numbers the last one lies.
+FIGURES = {
+    "smallest.py": (r"held-out digits after 500 steps: (\S+)", 1, 0.05, 0.2),
+    "flax_nnx.py": (ACCURACY, 2, 0.96, 1.0),
+    "flax_linen.py": (ACCURACY, 1, 0.95, 1.0),
+    "equinox_mlp.py": (ACCURACY, 5, 0.95, 1.0),
+    "numpyro_svi.py": (r"nats below it: (\S+)", 1, -0.02, 0.05),
+    "sweep_by_vmap.py": (ACCURACY, 1, 0.95, 1.0),
+    "hand_written_optimizer.py": (ACCURACY, 1, 0.94, 1.0),
+}
+
+
+def output(path: Path, folder: Path, *arguments: str) -> str:
+    """What the script prints, run in an empty folder with warnings as errors."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            library = name.partition(".")[0]
+            if importlib.util.find_spec(library) is None:
+                pytest.skip(f"{path.name} is about {library}, which is not installed")
+    command = [sys.executable, "-W", "error", str(path), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout, "an example has to show something"
+    return done.stdout
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    return [float(found) for found in re.findall(pattern, text)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.name in QUICK else pytest.mark.slow) for path in OTHERS],
+    ids=[path.name for path in OTHERS],
+)
+def test_it_runs_and_reaches_its_figure(path, tmp_path):
+    printed = output(path, tmp_path)
+    if path.name in FIGURES:
+        pattern, times, lowest, highest = FIGURES[path.name]
+        found = numbers(pattern, printed)
+        assert len(found) == times, printed
+        assert lowest <= found[-1] <= highest, printed
+
+
+@pytest.mark.slow
+def test_the_learned_learning_rate_is_better_than_the_first(tmp_path):
+    found = re.findall(r"learning rate (\S+), loss after training (\S+)", output(LEARNING_RATE, tmp_path))
+    rates, losses = zip(*((float(rate), float(loss)) for rate, loss in found), strict=True)
+    assert losses[-1] < losses[0] / 10
+    assert losses[-1] <= 1.01 * min(losses), "it has not settled"
+    assert rates[-1] > 10 * rates[0]
+
+
+@pytest.mark.slow
+def test_a_chain_is_the_same_passed_and_closed_over_and_tells_its_learning_rates(tmp_path):
+    printed = output(CHAINS, tmp_path)
+    closed_over, passed, changed = numbers(r"held-out loss ([\d.]+),", printed)
+    assert closed_over == pytest.approx(passed, abs=2e-4)
+    assert changed != passed
+    assert max(passed, changed) < 0.35
+    _, compiled, not_compiled = numbers(r"after (\S+) s\n", printed)
+    assert not_compiled < compiled / 4, "other numbers are no new compilation"
+    in_force = printed.rpartition("in force:")[2].split()
+    schedule = optax.warmup_cosine_decay_schedule(0.0, 0.02, warmup_steps=10, decay_steps=50)
+    expected = np.array([schedule(batch // 4) for batch in range(0, 200, 20)])
+    np.testing.assert_allclose(np.array(in_force, float), expected, atol=6e-5)
+
+
+@pytest.mark.parametrize("learning_rate", [0.01, jo.schedules.cosine(peak=0.01, steps=50)])
+def test_the_hand_written_optimizer_is_optax_lion(learning_rate, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    lion = importlib.import_module("hand_written_optimizer").lion
+    gradients = gradient_stream(100)
+    ours = scan_updates(lion(learning_rate, b1=0.8, b2=0.95), gradients)
+    with jax.numpy_dtype_promotion("standard"):
+        oracle = optax.lion(learning_rate, b1=0.8, b2=0.95, weight_decay=0.0)
+        theirs = jax.jit(lambda gradients: updates_of(oracle, gradients))(gradients)
+    chex.assert_trees_all_close(ours, theirs, rtol=1e-6)
+    assert np.any(ours > 0)
+
+
+def test_the_transformer_begins_to_learn(tmp_path):
+    losses = numbers(r"(\S+) nats per held-out character", output(TRANSFORMER, tmp_path, "--steps", "20"))
+    assert len(losses) == 5
+    assert sorted(losses, reverse=True) == losses
+    # Which characters are frequent is known by then; the logarithm of their number would be 4.9.
+    assert losses[-1] < 3.4
+
+
+@pytest.mark.slow
+def test_the_transformer_learns_the_text_of_this_repository(tmp_path):
+    losses = numbers(r"(\S+) nats per held-out character", output(TRANSFORMER, tmp_path))
+    assert losses[-1] < 1.5
