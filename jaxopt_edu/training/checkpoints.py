@@ -86,7 +86,8 @@ class CheckpointFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         content = {"identity": identity._asdict(), "carry": checkpoint.carry, "step": checkpoint.step}
         save(self.file(checkpoint.step), content, extra=_flat(checkpoint.history))
-        for step in self.steps()[: -self.keep]:
+        # Later ones are left over from before a resume at an earlier step; they do not count.
+        for step in [each for each in self.steps() if each <= checkpoint.step][: -self.keep]:
             self.file(step).unlink()
 
     def read(self, like: Carry, identity: Identity, step: int | None = None) -> Checkpoint | None:
@@ -116,7 +117,10 @@ class CheckpointFolder:
         try:
             return self._read(wanted, like, identity)
         except ValueError as error:
-            raise ValueError(f"{error}\n{self._way_out(wanted, like, identity)}") from error
+            raise ValueError(
+                f"cannot go on from {self.file(wanted).name}: {error}\n"
+                f"{self._way_out(wanted, like, identity)}"
+            ) from error
 
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
         path = self.file(step)

@@ -133,6 +133,13 @@ def fit(
         >>> round(float(result.params["a"]), 2), round(float(result.params["b"]), 2)
         (3.0, 1.0)
     """
+    if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"fit: the optimizer is {optimizer!r}, not an optax transform; call its factory first, as in "
+            "adam(learning_rate=0.001)."
+        )
+    if resume is not False and checkpoint is None:
+        raise ValueError(f"fit: resume = {resume} needs checkpoint=folder, to know where from.")
     plan = Plan(steps, CHUNK if every is None else every, patience, allow_nonfinite)
     folder = CheckpointFolder(checkpoint) if isinstance(checkpoint, str | os.PathLike) else checkpoint
     transform = as_pytree(optimizer)
@@ -141,7 +148,12 @@ def fit(
     identity = Identity(key, batch_size or 0, replacement)
     found = None if folder is None else folder.begin(carry, identity, resume)
     if found is not None:
-        carry = found.carry
+        if found.step > steps:
+            raise ValueError(
+                f"fit: the checkpoint is of step {found.step}, which is more than steps = {steps}: ask for "
+                "more steps, or resume from an earlier checkpoint by its step."
+            )
+        carry = jax.tree.map(_placed_like, found.carry, carry)
         recorder.restore(found.history)
     source = make_source(data, key=key, batch_size=batch_size, replacement=replacement, first=recorder.steps)
     program = Program(as_pytree_function(loss_fn), transform, source, model_state is not None, mesh)
@@ -165,6 +177,10 @@ def fit(
     finally:
         source.close()
     return FitResult(carry.params, carry.state, recorder.history(stopped), carry.model_state)
+
+
+def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
+    return jax.device_put(loaded, given.sharding) if given.committed else loaded
 
 
 def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -40,7 +41,7 @@ class Recorder:
 
     def add(self, losses: np.ndarray, metrics: Mapping[str, Any]) -> None:
         """Append the losses and metrics of some steps."""
-        self.losses.append(losses)
+        self.losses.append(_plain(losses))
         for name, values in metrics.items():
             self.metrics.setdefault(name, []).append(_plain(values))
 
@@ -72,10 +73,25 @@ class Recorder:
         return self.evaluations["loss"]
 
     def add_evaluation(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append one evaluation."""
-        self.evaluated_at.append(step)
+        """Append one evaluation.
+
+        Raises:
+            TypeError: a value is no number.
+            ValueError: the names are others than before.
+        """
+        if self.evaluated_at and values.keys() != self.evaluations.keys():
+            raise ValueError(
+                f"evaluate gave {list(values)} after {step} steps, but {list(self.evaluations)} before; the "
+                "names have to be the same every time."
+            )
         for name, value in values.items():
+            dtype = np.asarray(value).dtype
+            if not (jnp.issubdtype(dtype, np.number) or dtype.kind == "b"):
+                raise TypeError(
+                    f"evaluate gave {value!r} for {name!r}; it has to return a number or a dict of numbers."
+                )
             self.evaluations.setdefault(name, []).append(_plain(value))
+        self.evaluated_at.append(step)
 
     def history(self, stopped: str) -> History:
         """Everything gathered."""

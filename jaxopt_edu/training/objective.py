@@ -18,7 +18,9 @@ def as_pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     Returns:
         The function itself if it is a pytree, else a Partial of it. The same function compiles once.
     """
-    return Partial(function) if jax.tree.leaves(function) == [function] else function
+    leaves = jax.tree.leaves(function)
+    # Not ==, which a NumPy array among the leaves would answer with an array.
+    return Partial(function) if len(leaves) == 1 and leaves[0] is function else function
 
 
 class Outcome(NamedTuple):
@@ -80,4 +82,10 @@ def _metrics(metrics: Any) -> dict[str, jax.Array]:
             f"loss_fn returned metrics as {type(metrics).__name__}; they have to be a dict, "
             'such as {"accuracy": accuracy}.'
         )
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not jax.tree_util.all_leaves([value]):
+            raise TypeError(
+                f"loss_fn returned the metric {name!r} as {type(value).__name__}; each has to be one array, "
+                "its name a string: give the parts of a tree names of their own."
+            )
     return metrics

@@ -154,7 +154,9 @@ def _advance(
         if mesh is None:
             return batch
         split = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
-        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, split), batch)
+        return jax.tree.map(
+            lambda leaf: jax.lax.with_sharding_constraint(leaf, split) if jnp.ndim(leaf) else leaf, batch
+        )
 
     step = make_step(loss_fn, optimizer, split_draw, stateful=stateful)
     carry, (losses, metrics) = jax.lax.scan(step, carry, entries, length=steps)

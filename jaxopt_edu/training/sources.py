@@ -7,7 +7,7 @@ makes a batch of one entry (`draw`). The batches depend on the key and the step 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Protocol
 
 import jax
@@ -47,8 +47,11 @@ class ArraySource:
                 f"{sizes}."
             )
         self.examples = next(iter(sizes.values()))[0]
-        if batch_size is not None and not batch_size > 0:
-            raise ValueError(f"batch_size = {batch_size} must be at least 1.")
+        if self.examples == 0:
+            raise ValueError("data: the leading axis of the arrays has length 0; there are no examples.")
+        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+        if batch_size is not None and not (whole and batch_size >= 1):
+            raise ValueError(f"batch_size = {batch_size!r} must be a whole number of at least 1.")
         if batch_size is not None and key is None:
             raise ValueError("drawing batches needs a key: pass key=jax.random.key(0).")
         self.key, self.batch_size, self.replacement = key, batch_size, replacement
@@ -103,7 +106,7 @@ class IteratorSource:
     """Batches from the host, read ahead by a thread while the device works.
 
     The iterator begins anew with each run, so a resumed run passes over the batches of the steps already
-    made.
+    made. Every batch is copied: an iterator may fill the same buffer again and again.
     """
 
     draw = Partial(lambda entry: entry)
@@ -112,27 +115,34 @@ class IteratorSource:
         self.batches = islice(iter(batches), first, None)
         self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jaxopt-edu-data")
         self.ahead: Future | None = None
+        self.left_over: list[Any] = []
+        self.closed = False
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """Batches stacked along a new leading axis; fewer than asked for where their shape changes."""
         ahead = self.ahead or self.reader.submit(self._read, steps)
         read = ahead.result()
-        self.ahead = self.reader.submit(self._read, following) if read and following else None
+        # After a stretch that was cut short the next one is not the one foretold.
+        foretold = len(read) == steps and following
+        self.ahead = self.reader.submit(self._read, following) if foretold else None
         return (jax.tree.map(lambda *leaves: np.stack(leaves), *read), len(read)) if read else (None, 0)
 
     def close(self) -> None:
-        """Stop reading ahead."""
-        self.reader.shutdown(wait=False, cancel_futures=True)
+        """Stop reading ahead; waits for the batch that is being read."""
+        self.closed = True
+        self.reader.shutdown(cancel_futures=True)
 
     def _read(self, steps: int) -> list[Any]:
-        read: list[Any] = []
-        for batch in islice(self.batches, steps):
-            batch = jax.tree.map(np.asarray, batch)
-            if read and _shapes(batch) != _shapes(read[0]):
+        read, self.left_over = self.left_over, []
+        for batch in islice(self.batches, steps - len(read)):
+            batch = jax.tree.map(lambda leaf: np.asarray(leaf).copy(), batch)
+            if read and _kinds(batch) != _kinds(read[0]):
                 # Such as a last batch that is smaller: it begins a stretch of its own.
-                self.batches = chain([batch], self.batches)
+                self.left_over = [batch]
                 break
             read.append(batch)
+            if self.closed:
+                break
         return read
 
 
@@ -158,17 +168,20 @@ def make_source(
     """
     if data is None:
         return NoSource()
+    # First: a function that carries arrays, such as a Partial, is a pytree of arrays as well.
+    if callable(data):
+        return SampleSource(data, key)
+    # Before its leaves are asked for, which JAX warns against.
+    if isinstance(data, Iterator):
+        return IteratorSource(data, first)
     leaves = jax.tree.leaves(data)
     if leaves and all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves):
         return ArraySource(data, key, batch_size, replacement)
-    if callable(data):
-        return SampleSource(data, key)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
         return IteratorSource(data, first)
     raise TypeError(
         f"data is {type(data).__name__}; it has to be a pytree of arrays with a leading example axis, a "
-        "function "
-        "sample(key) -> batch, an iterator of batches, or None."
+        "function sample(key) -> batch, an iterator of batches, or None."
     )
 
 
@@ -199,5 +212,5 @@ def _step_keys(key: jax.Array, first: int, *, steps: int) -> jax.Array:
     return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
 
 
-def _shapes(batch: Any) -> Any:
-    return jax.tree.map(np.shape, batch)
+def _kinds(batch: Any) -> Any:
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), batch)
