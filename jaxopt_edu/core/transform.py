@@ -114,9 +114,21 @@ def as_schedule(function: Callable[[jax.Array], Any]) -> Callable[[jax.Array], A
     Returns:
         The schedule itself if it is a pytree already, else the function wrapped in one.
     """
-    if jax.tree.leaves(function) == [function]:
-        return Partial(Foreign(function))
-    return function
+    return function if is_pytree(function) else Partial(Foreign(function))
+
+
+def is_pytree(function: Callable[..., Any]) -> bool:
+    """Whether compiled code can take a function as an argument, with its arrays as leaves.
+
+    Args:
+        function: any callable.
+
+    Returns:
+        True for a Partial or an Equinox module, False for a plain function.
+    """
+    leaves = jax.tree.leaves(function)
+    # Not ==, which a NumPy array among the leaves would answer with an array.
+    return not (len(leaves) == 1 and leaves[0] is function)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class CheckpointFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         content = {"identity": identity._asdict(), "carry": checkpoint.carry, "step": checkpoint.step}
         save(self.file(checkpoint.step), content, extra=_flat(checkpoint.history))
+        for draft in self.path.glob(".step-*.npz.*"):
+            draft.unlink()  # of a write that a kill cut short
         # Later ones are left over from before a resume at an earlier step; they do not count.
         for step in [each for each in self.steps() if each <= checkpoint.step][: -self.keep]:
             self.file(step).unlink()

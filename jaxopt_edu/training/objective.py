@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.transform import is_pytree
+
 
 def as_pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that can be passed to compiled code as an argument.
@@ -18,9 +20,7 @@ def as_pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     Returns:
         The function itself if it is a pytree, else a Partial of it. The same function compiles once.
     """
-    leaves = jax.tree.leaves(function)
-    # Not ==, which a NumPy array among the leaves would answer with an array.
-    return Partial(function) if len(leaves) == 1 and leaves[0] is function else function
+    return function if is_pytree(function) else Partial(function)
 
 
 class Outcome(NamedTuple):
