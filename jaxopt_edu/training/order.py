@@ -39,6 +39,40 @@ def shuffled_indices(
     epochs = (steps * batch_size + examples - 2) // examples + 1
     numbers = jnp.asarray(epoch, jnp.int32) + jnp.arange(epochs, dtype=jnp.int32)
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-    order = jax.vmap(lambda epoch_key: jax.random.permutation(epoch_key, examples))(keys).ravel()
+    order = jax.vmap(lambda epoch_key: permutation(epoch_key, examples))(keys).ravel()
     rows = jax.lax.dynamic_slice_in_dim(order, jnp.asarray(offset, jnp.int32), steps * batch_size)
     return rows.astype(jnp.int32).reshape(steps, batch_size)
+
+
+def permutation(key: jax.Array, size: int) -> jax.Array:
+    """The numbers below size in random order.
+
+    `jax.random.permutation` sorts pairs, which on a CPU takes four times as long as sorting single numbers
+    and is a third of a small model's step. Up to 2¹⁶ each number is packed into 32 bits, below as many
+    random ones. Numbers with equal random bits would keep their order: one pair in a million up to 4096, and
+    beyond that a second round parts them.
+
+    Args:
+        key: a `jax.random` key.
+        size: how many numbers.
+
+    Returns:
+        A permutation; int32, shape (size,).
+
+    >>> import jax
+    >>> sorted(permutation(jax.random.key(0), 5).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    if size > 1 << 16:
+        return jax.random.permutation(key, size).astype(jnp.int32)
+    low = jnp.uint32((1 << max(size - 1, 1).bit_length()) - 1)
+    numbers = jnp.arange(size, dtype=jnp.uint32)
+
+    def shuffled(round_key: jax.Array) -> jax.Array:
+        bits = jax.random.bits(round_key, (size,), jnp.uint32)
+        return jnp.sort((bits & ~low) | numbers, stable=False) & low
+
+    if size <= 4096:
+        return shuffled(key).astype(jnp.int32)
+    first, second = map(shuffled, jax.random.split(key))
+    return first[second].astype(jnp.int32)

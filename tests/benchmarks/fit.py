@@ -89,9 +89,11 @@ def by_fit(task: Task) -> Callable[[], float]:
 
 
 def by_loop(task: Task) -> Callable[[], float]:
-    """A Python loop over a jitted optax step with donated buffers; it finds its indices or keys ready."""
+    """A Python loop over a jitted optax step with donated buffers; the host hands it indices or keys."""
     optimizer = optax.adam(RATE)
     entries, draw = task.entries(), task.source().draw
+    if task.batch_size is not None:
+        entries = np.asarray(entries)
     each = [jax.tree.map(lambda leaf, i=i: leaf[i], entries) for i in range(task.steps)]
 
     def step(carry: Any, entry: Any) -> Any:
