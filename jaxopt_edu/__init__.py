@@ -7,6 +7,10 @@ An optimizer is an optax transform that is also a pytree of its hyperparameters.
 [0.1, 0.9]
 """
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from jaxopt_edu import core, problems, schedules
 from jaxopt_edu.core import (
     Optimizer,
@@ -22,6 +26,9 @@ from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, r
 from jaxopt_edu.storage import load, save
 from jaxopt_edu.training import FitResult, fit
 from jaxopt_edu.wrappers import compensated, half_state
+
+if TYPE_CHECKING:
+    from jaxopt_edu import plots
 
 __all__ = [
     "FitResult",
@@ -40,6 +47,7 @@ __all__ = [
     "load",
     "momentum",
     "nesterov",
+    "plots",
     "problems",
     "replace",
     "rmsprop",
@@ -47,5 +55,13 @@ __all__ = [
     "schedules",
     "sgd",
     "stack",
+    "training",
     "unstack",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    # Pictures are for people; a training job need not wait for the modules that draw them.
+    if name == "plots":
+        return importlib.import_module("jaxopt_edu.plots")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
