@@ -11,7 +11,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxopt_edu import core, problems, schedules
+from jaxopt_edu import core, problems, schedules, training
 from jaxopt_edu.core import (
     Optimizer,
     chain,

@@ -159,8 +159,8 @@ def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
     """The transforms that another was composed of, in order; None if it was not composed."""
     if not isinstance(getattr(optimizer.update, "func", None), Composition):
         return None
-    inits, updates = optimizer.init.args[0], optimizer.update.args[0]  # type: ignore[attr-defined]
-    return [Optimizer(*pair) for pair in zip(inits, updates, strict=True)]
+    init, update = _partials(optimizer)
+    return [Optimizer(*pair) for pair in zip(init.args[0], update.args[0], strict=True)]
 
 
 def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Optimizer]) -> Optimizer:
@@ -173,8 +173,13 @@ def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Opti
     Returns:
         The composed transform.
     """
-    arguments = optimizer.init.args[1:]  # type: ignore[attr-defined]
-    return optimizer.update.func.factory(*transforms, *arguments)  # type: ignore[attr-defined]
+    init, update = _partials(optimizer)
+    return update.func.factory(*transforms, *init.args[1:])
+
+
+def _partials(optimizer: optax.GradientTransformation) -> tuple[Any, Any]:
+    # optax's types know two functions; in a composition they are Partials.
+    return optimizer.init, optimizer.update
 
 
 @dataclass(frozen=True)

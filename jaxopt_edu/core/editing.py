@@ -31,10 +31,9 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
     {'learning_rate': 0.1, 'momentum': 0.9}
     """
     if (transforms := members(optimizer)) is not None:
-        composition = optimizer.update.func  # type: ignore[attr-defined]
         states: Sequence[Any] = [None] * len(transforms)
         if state is not None:
-            states = composition.step.inner_states(state, len(transforms))
+            states = _static(optimizer).step.inner_states(state, len(transforms))
         each = [hyperparameters(*pair) for pair in zip(transforms, states, strict=True)]
         names = [name for values in each for name in values]
         return {
@@ -45,7 +44,7 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
         }
     if (page := _page(optimizer)) is None:
         return {}
-    keywords = optimizer.update.keywords  # type: ignore[attr-defined]
+    keywords = _keywords(optimizer)
     if state is not None:
         return page.in_force(keywords, state)
     return {name: value for name, value in page.arguments(keywords).items() if name in keywords}
@@ -76,11 +75,11 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
     if (transforms := members(optimizer)) is not None:
         return _replace_in_chain(optimizer, transforms, changes)
     page = _page(optimizer)
-    arguments = {} if page is None else page.arguments(optimizer.update.keywords)  # type: ignore[attr-defined]
+    arguments = {} if page is None else page.arguments(_keywords(optimizer))
     for name in changes:
         if name not in arguments:
             raise ValueError(_unknown(optimizer, name, list(arguments)))
-    return optimizer if page is None else page.factory(**(arguments | changes))  # type: ignore[return-value]
+    return optimizer if page is None else page.factory(**(arguments | changes))
 
 
 def describe(optimizer: optax.GradientTransformation) -> str:
@@ -97,12 +96,12 @@ def describe(optimizer: optax.GradientTransformation) -> str:
     'sgd(learning_rate=cosine(peak=0.1, steps=100, final=0))'
     """
     if (transforms := members(optimizer)) is not None:
-        return f"{optimizer.update.func.name}({', '.join(map(describe, transforms))})"  # type: ignore[attr-defined]
+        return f"{_static(optimizer).name}({', '.join(map(describe, transforms))})"
     if (page := _page(optimizer)) is None:
         function = getattr(optimizer.update, "func", optimizer.update)
         return f"{(function if isinstance(function, Foreign) else Foreign(function)).__name__}(…)"
-    values = page.arguments(optimizer.update.keywords)  # type: ignore[attr-defined]
-    shown = {name: value for name, value in values.items() if name in optimizer.update.keywords}  # type: ignore[attr-defined]
+    values = page.arguments(_keywords(optimizer))
+    shown = {name: value for name, value in values.items() if name in _keywords(optimizer)}
     return _call(page.name, shown)
 
 
@@ -162,7 +161,7 @@ def unstack(optimizer: optax.GradientTransformation) -> list[Optimizer]:
         raise ValueError(
             f"unstack: {describe(optimizer)} is not a stack of optimizers; stack([...]) makes one."
         )
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], optimizer) for i in range(size)]  # type: ignore[misc]
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], optimizer) for i in range(size)]
 
 
 def _stacked(*leaves: Any) -> jax.Array:
@@ -174,9 +173,16 @@ def _stacked(*leaves: Any) -> jax.Array:
         return jnp.stack(arrays)
 
 
+def _static(optimizer: optax.GradientTransformation) -> Any:
+    return getattr(optimizer.update, "func", None)
+
+
+def _keywords(optimizer: optax.GradientTransformation) -> dict[str, Any]:
+    return getattr(optimizer.update, "keywords", {})
+
+
 def _page(optimizer: optax.GradientTransformation) -> Any:
-    function = getattr(optimizer.update, "func", None)
-    return function if hasattr(function, "in_force") else None
+    return _static(optimizer) if hasattr(_static(optimizer), "in_force") else None
 
 
 def _stack_size(optimizer: optax.GradientTransformation) -> int | None:
@@ -209,7 +215,7 @@ def _replaceable(optimizer: optax.GradientTransformation) -> list[str]:
     if members(optimizer) is not None:
         return list(hyperparameters(optimizer))
     page = _page(optimizer)
-    return [] if page is None else list(page.arguments(optimizer.update.keywords))  # type: ignore[attr-defined]
+    return [] if page is None else list(page.arguments(_keywords(optimizer)))
 
 
 def _unknown(optimizer: Any, name: str, known: list[str]) -> str:
