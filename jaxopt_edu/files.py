@@ -73,7 +73,7 @@ def whole_folder(path: str | os.PathLike[str], marker: str) -> Iterator[Path]:
     try:
         draft.mkdir()
         yield draft
-        for file in draft.iterdir():
+        for file in draft.rglob("*"):
             _flush(file)
         _flush(draft)
         if final.exists():

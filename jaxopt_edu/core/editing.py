@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxopt_edu.core.composition import members, recompose
+from jaxopt_edu.core.composition import as_pytree, members, recompose
 from jaxopt_edu.core.transform import Foreign, Optimizer
 
 
@@ -79,7 +79,7 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
     for name in changes:
         if name not in arguments:
             raise ValueError(_unknown(optimizer, name, list(arguments)))
-    return optimizer if page is None else page.factory(**(arguments | changes))
+    return as_pytree(optimizer) if page is None else page.factory(**(arguments | changes))
 
 
 def describe(optimizer: optax.GradientTransformation) -> str:

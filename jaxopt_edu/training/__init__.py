@@ -4,6 +4,7 @@ from jaxopt_edu.training.checkpoints import CheckpointFolder
 from jaxopt_edu.training.fit import FitResult, Moment, fit
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry, descend, make_step, start
+from jaxopt_edu.training.orbax_folder import OrbaxFolder
 from jaxopt_edu.training.order import shuffled_indices
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FitResult",
     "History",
     "Moment",
+    "OrbaxFolder",
     "descend",
     "fit",
     "make_step",

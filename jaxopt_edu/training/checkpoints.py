@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +14,8 @@ from jaxopt_edu.storage import load, read, save
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry
 
-NAME = re.compile(r"step-(\d{10})\.npz")
+NAME = re.compile(r"step-(\d{10})(\.npz|\.orbax)")
+WRITERS = {".npz": "CheckpointFolder", ".orbax": "OrbaxFolder"}
 
 
 class Identity(NamedTuple):
@@ -31,13 +34,15 @@ class Checkpoint(NamedTuple):
     history: History
 
 
-class CheckpointFolder:
-    """The checkpoints of one run.
+class Checkpoints(ABC):
+    """The checkpoints of one run, in a folder; what one of them looks like on disk is up to the subclass.
 
     Args:
         path: the folder; made if it is missing.
         keep: how many to keep; older ones are removed after a newer one is safely written.
     """
+
+    suffix: ClassVar[str]
 
     def __init__(self, path: str | os.PathLike[str], *, keep: int = 3) -> None:
         if keep < 1:
@@ -47,14 +52,11 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """The steps of which there are files, in order."""
-        if not self.path.is_dir():
-            return []
-        found = (NAME.fullmatch(entry.name) for entry in self.path.iterdir())
-        return sorted(int(match.group(1)) for match in found if match)
+        return sorted(step for step, suffix in self._found() if suffix == self.suffix)
 
     def file(self, step: int) -> Path:
-        """The file of a step."""
-        return self.path / f"step-{step:010d}.npz"
+        """The file (or folder) of a step."""
+        return self.path / f"step-{step:010d}{self.suffix}"
 
     def begin(self, like: Carry, identity: Identity, resume: bool | int) -> Checkpoint | None:
         """Find where a run begins.
@@ -68,10 +70,17 @@ class CheckpointFolder:
             The checkpoint to go on from; None for a new run.
 
         Raises:
-            FileExistsError: it is to be a new run, but the folder holds checkpoints.
+            FileExistsError: it is to be a new run, but the folder holds checkpoints; or it holds those of
+                another format.
             FileNotFoundError: there is no checkpoint of that step.
             ValueError: the checkpoint is damaged or of another run.
         """
+        for step, suffix in self._found():
+            if suffix != self.suffix:
+                raise FileExistsError(
+                    f"{self.path} holds a checkpoint of another format, step-{step:010d}{suffix}: pass "
+                    f"checkpoint={WRITERS[suffix]}(path) to go on with it, or choose another folder."
+                )
         if resume is False:
             if steps := self.steps():
                 raise FileExistsError(
@@ -84,13 +93,12 @@ class CheckpointFolder:
     def write(self, checkpoint: Checkpoint, identity: Identity) -> None:
         """Write a checkpoint whole, then remove those beyond the number to keep."""
         self.path.mkdir(parents=True, exist_ok=True)
-        content = {"identity": identity._asdict(), "carry": checkpoint.carry, "step": checkpoint.step}
-        save(self.file(checkpoint.step), content, extra=_flat(checkpoint.history))
-        for draft in self.path.glob(".step-*.npz.*"):
-            draft.unlink()  # of a write that a kill cut short
+        self._write(self.file(checkpoint.step), checkpoint, identity)
+        for draft in self.path.glob(f".step-*{self.suffix}[.-]*"):
+            _remove(draft)  # of a write that a kill cut short
         # Later ones are left over from before a resume at an earlier step; they do not count.
         for step in [each for each in self.steps() if each <= checkpoint.step][: -self.keep]:
-            self.file(step).unlink()
+            _remove(self.file(step))
 
     def read(self, like: Carry, identity: Identity, step: int | None = None) -> Checkpoint | None:
         """Read a checkpoint.
@@ -124,18 +132,19 @@ class CheckpointFolder:
                 f"{self._way_out(wanted, like, identity)}"
             ) from error
 
+    @abstractmethod
+    def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
+        """Write a checkpoint whole or not at all."""
+
+    @abstractmethod
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
-        path = self.file(step)
-        content = {"identity": identity._asdict(), "carry": like, "step": step}
-        content = load(path, content)
-        stored = Identity(**content["identity"])
-        for field, asked in identity._asdict().items():
-            if not np.array_equal(_plain(getattr(stored, field)), _plain(asked)):
-                raise ValueError(
-                    f"{path} is of another run: its {field} is {_plain(getattr(stored, field))}, "
-                    f"but {_plain(asked)} was asked for."
-                )
-        return Checkpoint(step, content["carry"], _history(read(path)))
+        """Read a checkpoint; ValueError if it is damaged or of another run."""
+
+    def _found(self) -> list[tuple[int, str]]:
+        if not self.path.is_dir():
+            return []
+        found = (NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+        return [(int(match.group(1)), match.group(2)) for match in found if match]
 
     def _way_out(self, bad: int, like: Carry, identity: Identity) -> str:
         for step in reversed([each for each in self.steps() if each < bad]):
@@ -145,6 +154,71 @@ class CheckpointFolder:
                 continue
             return f"An earlier one, {self.file(step).name}, is good: resume={step} goes on from there."
         return "There is no earlier one that fits; begin anew in another folder."
+
+
+class CheckpointFolder(Checkpoints):
+    """The checkpoints of one run, an npz file each; sharded arrays are gathered on the host.
+
+    Args:
+        path: the folder; made if it is missing.
+        keep: how many to keep; older ones are removed after a newer one is safely written.
+    """
+
+    suffix = ".npz"
+
+    def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
+        write_npz(path, checkpoint, identity)
+
+    def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
+        return read_npz(self.file(step), step, like, identity)
+
+
+def write_npz(
+    path: Path, checkpoint: Checkpoint, identity: Identity, extra: dict[str, np.ndarray] | None = None
+) -> None:
+    """Write a checkpoint into an npz file, whole or not at all.
+
+    Args:
+        path: the file.
+        checkpoint: what is written.
+        identity: what the run was asked to be.
+        extra: further arrays by name.
+    """
+    content = {"identity": identity._asdict(), "carry": checkpoint.carry, "step": checkpoint.step}
+    save(path, content, extra=_flat(checkpoint.history) | (extra or {}))
+
+
+def read_npz(path: Path, step: int, like: Carry, identity: Identity) -> Checkpoint:
+    """Read a file that `write_npz` wrote.
+
+    Args:
+        path: the file.
+        step: the checkpoint's step.
+        like: a carry of the structure that was saved.
+        identity: what the run is asked to be.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        ValueError: the file is damaged, or of another run.
+    """
+    content = load(path, {"identity": identity._asdict(), "carry": like, "step": step})
+    stored = Identity(**content["identity"])
+    for field, asked in identity._asdict().items():
+        if not np.array_equal(_plain(getattr(stored, field)), _plain(asked)):
+            raise ValueError(
+                f"{path} is of another run: its {field} is {_plain(getattr(stored, field))}, "
+                f"but {_plain(asked)} was asked for."
+            )
+    return Checkpoint(step, content["carry"], _history(read(path)))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _plain(value: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from jaxopt_edu.core.composition import as_pytree
-from jaxopt_edu.training.checkpoints import Checkpoint, CheckpointFolder, Identity
+from jaxopt_edu.training.checkpoints import Checkpoint, CheckpointFolder, Checkpoints, Identity
 from jaxopt_edu.training.history import History, Recorder
 from jaxopt_edu.training.loop import Carry, start
 from jaxopt_edu.training.objective import as_pytree_function
@@ -72,7 +72,7 @@ def fit(
     every: int | None = None,
     patience: int | None = None,
     callback: Callable[[Moment], bool | None] | None = None,
-    checkpoint: str | os.PathLike[str] | CheckpointFolder | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoints | None = None,
     resume: bool | int = False,
     mesh: Mesh | None = None,
     allow_nonfinite: bool = False,
@@ -106,7 +106,8 @@ def fit(
         patience: stop after so many evaluations in a row without a new lowest value: of `evaluate` (of its
             "loss", if it gives several), or else of the mean training loss.
         callback: called with a `Moment` every `every` steps; returning True ends the run.
-        checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`.
+        checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`; or an
+            `OrbaxFolder`, which writes sharded arrays without gathering them.
         resume: go on from the newest checkpoint, if there is one (False: begin anew in an empty folder); a
             number: from the checkpoint of that step.
         mesh: devices to split every batch over, along the mesh's first axis; parameters are on all of them.

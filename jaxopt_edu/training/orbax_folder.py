@@ -1,0 +1,159 @@
+"""Checkpoints of sharded arrays: orbax writes and reads every shard where it is."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_edu.files import whole_folder
+from jaxopt_edu.storage import named_leaves, read
+from jaxopt_edu.training.checkpoints import Checkpoint, Checkpoints, Identity, read_npz, write_npz
+from jaxopt_edu.training.loop import Carry
+
+REST = "rest.npz"  # all but the arrays, and what must be true of these
+ARRAYS = "arrays"
+CHECKS = "orbax"
+
+
+class OrbaxFolder(Checkpoints):
+    """The checkpoints of one run, a folder each, in which orbax holds the arrays.
+
+    Sharded arrays are not gathered on the host, and come back with the shardings of the run that goes on.
+    One process only; it may have any number of devices.
+
+    Args:
+        path: the folder; made if it is missing.
+        keep: how many to keep; older ones are removed after a newer one is safely written.
+
+    Raises:
+        ImportError: orbax is not installed.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp, jaxopt_edu as jo
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     folder = OrbaxFolder(place)
+        ...     _ = jo.fit(lambda w, _: w**2, jnp.ones(()), jo.sgd(0.1), steps=4, every=2, checkpoint=folder)
+        ...     folder.steps()
+        [2, 4]
+    """
+
+    suffix = ".orbax"
+
+    def __init__(self, path: str | os.PathLike[str], *, keep: int = 3) -> None:
+        super().__init__(path, keep=keep)
+        self._orbax = _orbax()
+
+    def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
+        if jax.process_count() > 1:
+            raise RuntimeError(
+                f"OrbaxFolder: there are {jax.process_count()} processes, each of which would write "
+                f"{path.name} by itself; use orbax's CheckpointManager from a callback."
+            )
+        carry = checkpoint.carry
+        with whole_folder(path, REST) as draft:
+            if arrays := {key: _data(leaf) for key, leaf in _numbered(carry).items()}:
+                with self._orbax.PyTreeCheckpointer() as checkpointer:
+                    checkpointer.save(draft / ARRAYS, arrays)
+            checks = {"kinds": _kinds(carry), "checksums": _checksums(draft)}
+            extra = {CHECKS: np.frombuffer(json.dumps(checks).encode(), np.uint8)}
+            write_npz(draft / REST, checkpoint._replace(carry=_rest(carry)), identity, extra)
+
+    def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
+        path = self.file(step).absolute()
+        extra = read(path / REST) if (path / REST).is_file() else {}
+        if CHECKS not in extra:
+            raise ValueError(f"{path} is damaged or was not written by jaxopt_edu: it has no {REST} of ours.")
+        checks = json.loads(extra[CHECKS].tobytes())
+        _compare(path, checks["kinds"], _kinds(like))
+        checkpoint = read_npz(path / REST, step, _rest(like), identity)
+        found = _checksums(path)
+        for name, checksum in checks["checksums"].items():
+            if found.get(name) != checksum:
+                happened = "has changed" if name in found else "is missing"
+                raise ValueError(f"{path} is damaged: its file {name} {happened}.")
+        return checkpoint._replace(carry=self._filled(path / ARRAYS, like, checkpoint.carry))
+
+    def _filled(self, path: Path, like: Carry, rest: Carry) -> Carry:
+        wanted = _numbered(like)
+        if not wanted:
+            return rest
+        with self._orbax.PyTreeCheckpointer() as checkpointer:
+            arguments = {key: self._place(leaf) for key, leaf in wanted.items()}
+            arrays = checkpointer.restore(path, item=dict.fromkeys(wanted, 0), restore_args=arguments)
+        restored = iter([_like(leaf, arrays[key]) for key, leaf in wanted.items()])
+        return jax.tree.map(lambda leaf, other: next(restored) if _is_held(leaf) else other, like, rest)
+
+    def _place(self, leaf: jax.Array) -> Any:
+        if leaf.committed:
+            return self._orbax.ArrayRestoreArgs(sharding=_data(leaf).sharding)
+        # An array that orbax puts on a device stays there; one that was free to move has to be again.
+        return self._orbax.RestoreArgs(restore_type=np.ndarray)
+
+
+def _orbax() -> Any:
+    try:
+        import orbax.checkpoint
+    except ImportError:
+        raise ImportError('OrbaxFolder needs orbax: pip install "jaxopt-edu[orbax]"') from None
+    return orbax.checkpoint
+
+
+def _rest(carry: Carry) -> Carry:
+    return jax.tree.map(lambda leaf: np.zeros(0, bool) if _is_held(leaf) else leaf, carry)
+
+
+def _is_held(leaf: Any) -> bool:
+    # Orbax refuses arrays without elements; they go into the npz file.
+    return isinstance(leaf, jax.Array) and leaf.size > 0
+
+
+def _numbered(carry: Carry) -> dict[str, jax.Array]:
+    # Orbax makes paths of names, and not every name of a parameter is one.
+    return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(carry)) if _is_held(leaf)}
+
+
+def _data(leaf: jax.Array) -> jax.Array:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _like(wanted: jax.Array, data: Any) -> jax.Array:
+    if _is_key(wanted):
+        return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(wanted))
+    return jnp.asarray(data)
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _kinds(carry: Carry) -> dict[str, str]:
+    leaves = named_leaves(carry).items()
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in leaves if isinstance(leaf, jax.Array)}
+
+
+def _compare(path: Path, stored: dict[str, str], wanted: dict[str, str]) -> None:
+    # A name that only one of them has is another structure, which the npz file tells better.
+    for name in wanted:
+        if name in stored and stored[name] != wanted[name]:
+            raise ValueError(
+                f"{path} is of another run: the stored leaf carry/{name} is {stored[name]}, but "
+                f"{wanted[name]} is wanted."
+            )
+
+
+def _checksums(folder: Path) -> dict[str, int]:
+    files = sorted(file for file in (folder / ARRAYS).rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): _checksum(file) for file in files}
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
