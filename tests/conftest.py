@@ -10,7 +10,9 @@ import jax
 import pytest
 
 # An example that meets a new shape waits for the compiler; how long says nothing about the code.
-hypothesis.settings.register_profile("compiled", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "compiled", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("compiled")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
