@@ -251,7 +251,7 @@ def _numbers(optimizer: Any) -> dict[str, float]:
 
 def _goal_meaning(surface: Surface) -> str:
     if surface.minimum is None:
-        return "one below the value at the start"
+        return "one below the saddle, which the method has then escaped"
     return "1 % of the way from the minimum back to the start"
 
 

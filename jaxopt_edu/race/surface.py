@@ -38,7 +38,7 @@ class SurfaceResult(NamedTuple):
 def target(surface: Surface) -> float:
     """The value whose first reaching is counted: 1 % of the way from the minimum back to the start.
 
-    On a surface without a minimum (a saddle) it is one unit below the start's value.
+    On a surface without a minimum it is one unit below its saddle: the method has escaped.
 
     Args:
         surface: the surface raced on.
@@ -46,8 +46,13 @@ def target(surface: Surface) -> float:
     Returns:
         A value of the surface.
     """
-    first = float(surface.function(jnp.asarray(surface.start, jnp.result_type(float))))
-    return first - 1.0 if surface.minimum is None else surface.minimum + 0.01 * (first - surface.minimum)
+    if surface.minimum is None:
+        return _height(surface, surface.saddles[0]) - 1.0
+    return surface.minimum + 0.01 * (_height(surface, surface.start) - surface.minimum)
+
+
+def _height(surface: Surface, point: tuple[float, float]) -> float:
+    return float(surface.function(jnp.asarray(point, jnp.result_type(float))))
 
 
 def race_on_surface(

@@ -77,7 +77,8 @@ def test_the_first_reaching_counts_even_if_the_run_leaves_again(x64):
 def test_targets_lie_between_the_start_and_the_minimum(surface):
     first = float(surface.function(np.array(surface.start, np.float32)))
     if surface.minimum is None:
-        assert target(surface) == pytest.approx(first - 1)
+        # Both saddles have value 0; one below is reached only by leaving along the falling direction.
+        assert target(surface) == -1 < first
     else:
         assert surface.minimum < target(surface) < first
         share = (target(surface) - surface.minimum) / (first - surface.minimum)
