@@ -109,7 +109,8 @@ def race_on_data(
 @partial(jax.jit, static_argnums=2)
 def _begin(settings: Optimizer, keys: jax.Array, sizes: tuple[int, ...]) -> Carry:
     params = jax.vmap(lambda key: mlp.init(jax.random.fold_in(key, 0), sizes))(keys)
-    return _over_runs(lambda optimizer, each: start(optimizer, each), settings, params)
+    over_seeds = jax.vmap(start, in_axes=(None, 0))
+    return jax.vmap(over_seeds, in_axes=(0, None))(settings, params)
 
 
 @partial(jax.jit, static_argnames=("steps", "batch_size"), donate_argnums=1)
@@ -138,11 +139,6 @@ def _advance(
     over_seeds = jax.vmap(run, in_axes=(None, 0, 0))
     carry = jax.vmap(over_seeds, in_axes=(0, 0, None))(settings, carry, batches)
     return carry, _evaluate(carry.params, data)
-
-
-def _over_runs(function: Callable[..., Any], settings: Optimizer, *per_seed: Any) -> Any:
-    over_seeds = jax.vmap(function, in_axes=(None, *(0 for _ in per_seed)))
-    return jax.vmap(over_seeds, in_axes=(0, *(None for _ in per_seed)))(settings, *per_seed)
 
 
 @jax.jit
