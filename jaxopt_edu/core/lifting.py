@@ -192,11 +192,7 @@ def _split(owner: str, name: str, value: Any, *, keep_static: bool) -> tuple[Any
 def _join(numbers: Any, rest: Constants) -> Any:
     found = iter(jax.tree.leaves(numbers))
     # The numbers come back in the order in which they were taken out; None marks their places.
-    places = [i for i, leaf in enumerate(rest.leaves) if leaf is None]
-    leaves = list(rest.leaves)
-    for place in places:
-        leaves[place] = next(found)
-    return jax.tree.unflatten(rest.treedef, leaves)
+    return jax.tree.unflatten(rest.treedef, [next(found) if leaf is None else leaf for leaf in rest.leaves])
 
 
 def _count(owner: str, name: str, state: Any) -> jax.Array:
