@@ -133,7 +133,7 @@ def test_added_seeds_and_optimizers_run_only_what_is_new(tmp_path):
         np.testing.assert_allclose(more.curves[name], values, rtol=2e-5)
     assert [best.number for best in more.top] == [best.number for best in fresh.top]
     with pytest.raises(
-        ValueError, match="was begun with seed 1.* can be added to a sweep, but not taken away"
+        ValueError, match=r"was begun with seed 1.* can be added to a sweep, but not taken away"
     ):
         run(ADAMS[:3] + SGDS[:2], seeds=[0, 7], **arguments)
 
