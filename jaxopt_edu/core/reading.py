@@ -10,6 +10,7 @@ import optax
 from jax.core import Tracer
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.checks import Limit
 from jaxopt_edu.core.composition import members
 from jaxopt_edu.core.transform import Foreign
 
@@ -35,19 +36,33 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
         if state is not None:
             states = _static(optimizer).step.inner_states(state, len(transforms))
         each = [hyperparameters(*pair) for pair in zip(transforms, states, strict=True)]
-        names = [name for values in each for name in values]
-        return {
-            # A name that begins with a position is one in a chain of its own: "1.0.learning_rate".
-            name if names.count(name) == 1 and not name[:1].isdecimal() else f"{position}.{name}": value
-            for position, values in enumerate(each)
-            for name, value in values.items()
-        }
+        return _in_chain(each, each)
     if (page := page_of(optimizer)) is None:
         return {}
     keywords = keywords_of(optimizer)
     if state is not None:
         return page.in_force(keywords, state)
     return {name: value for name, value in page.arguments(keywords).items() if name in keywords}
+
+
+def limits(optimizer: optax.GradientTransformation) -> dict[str, Limit]:
+    """Which values each hyperparameter may take.
+
+    Args:
+        optimizer: an optimizer of this library, a lifted one, or a chain.
+
+    Returns:
+        Name to limit, as `hyperparameters` names them; those of lifted optimizers have none.
+
+    >>> import jaxopt_edu as jo
+    >>> limits(jo.momentum())["momentum"].wording
+    'a number in [0, 1)'
+    """
+    if (transforms := members(optimizer)) is not None:
+        return _in_chain(
+            [limits(each) for each in transforms], [hyperparameters(each) for each in transforms]
+        )
+    return dict(getattr(page_of(optimizer), "limits", ()))
 
 
 def settings(optimizer: optax.GradientTransformation) -> dict[str, Any]:
@@ -126,6 +141,16 @@ def kind(optimizer: optax.GradientTransformation) -> str:
         elif name not in numbers and value != default:
             marks[name] = show(value)
     return _call(page.name, marks) if marks else page.name
+
+
+def _in_chain(each: list[dict[str, Any]], named: list[dict[str, Any]]) -> dict[str, Any]:
+    names = [name for values in named for name in values]
+    return {
+        # A name that begins with a position is one in a chain of its own: "1.0.learning_rate".
+        name if names.count(name) == 1 and not name[:1].isdecimal() else f"{position}.{name}": value
+        for position, values in enumerate(each)
+        for name, value in values.items()
+    }
 
 
 def parts(value: Any) -> dict[str, Any]:

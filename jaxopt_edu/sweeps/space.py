@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
+from jaxopt_edu.storage import is_key
 from jaxopt_edu.sweeps.distributions import Choice, as_distribution
 
 Factory = Callable[..., Optimizer] | Optimizer
@@ -180,7 +180,7 @@ def _check_optimizer(owner: str, made: Any) -> None:
 
 
 def _words(key: jax.Array) -> list[int]:
-    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if is_key(key):
         key = jax.random.key_data(key)
     words = np.asarray(key)
     if words.dtype != np.uint32 or words.ndim != 1:
