@@ -259,9 +259,7 @@ def host_like(shapes: Any) -> HostTree:
     """
     return jax.eval_shape(
         lambda tree: jax.tree.map(
-            lambda leaf: (
-                jax.random.key_data(leaf) if is_key(leaf) else leaf
-            ),
+            lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf,
             tree,
         ),
         shapes,
