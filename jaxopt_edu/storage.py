@@ -155,6 +155,22 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return _open(path)[2]
 
 
+def read_leaves(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the leaves of a file that `save` wrote, without their structure.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name to leaf, as `named_leaves` gives them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or not one of ours.
+    """
+    return _open(path)[1]
+
+
 def structure(tree: Any) -> str:
     """A tree's structure as text that is the same in every process.
 

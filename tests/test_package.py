@@ -20,7 +20,7 @@ EXTRAS = (
 LAYERS = (
     {"core", "files"},
     {"optimizers", "schedules", "wrappers", "storage"},
-    {"problems"},
+    {"problems", "recipes"},
     {"training"},
     {"plots"},
     {"sweeps"},

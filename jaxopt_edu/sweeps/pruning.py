@@ -124,7 +124,7 @@ class Hyperband:
         ValueError: a number is out of range.
 
     >>> [len(cohort.members) for cohort in Hyperband(min_steps=100).cohorts(54, 900)]
-    [30, 15, 9]
+    [29, 15, 10]
 
     References:
         Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, 2018,

@@ -12,6 +12,7 @@ from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps import summary, tables
+from jaxopt_edu.sweeps.lanes import TRAINING_LOSS
 
 if TYPE_CHECKING:
     import pandas
@@ -52,8 +53,8 @@ class SweepResult:
         steps: the budget of a run.
         evaluated_at: the steps at which runs were evaluated, from 0 to `steps`; int, shape (k,).
         curves: from each metric's name to its values, float32, shape (n, s, k), NaN after a run has ended.
-            "loss" is the mean training loss over the steps since the evaluation before (at 0, of the first
-            batch); the others are what `evaluate` gave.
+            "training_loss" is the mean over the steps since the evaluation before (at 0, of the first
+            batch), as are the loss function's own metrics; the others are what `evaluate` gave.
         made: steps made by each run; int, shape (n, s).
         states: "COMPLETE", "PRUNED" or "DIVERGED"; str, shape (n, s).
         metric: the metric that runs are ranked by.
@@ -112,7 +113,7 @@ class SweepResult:
 
         Args:
             metric: a name in `curves`; None for the one that runs are ranked by.
-            mode: "min" or "max"; None for the sweep's own, or "min" for "loss".
+            mode: "min" or "max"; None for the sweep's own, or "min" for losses.
 
         Returns:
             Places in `optimizers`; int, shape (n,).
@@ -131,7 +132,7 @@ class SweepResult:
 
         Args:
             metric: a name in `curves`; None for the one that runs are ranked by.
-            mode: "min" or "max"; None for the sweep's own, or "min" for "loss".
+            mode: "min" or "max"; None for the sweep's own, or "min" for losses.
             of: a name in `groups`, to look among that kind of optimizer only.
 
         Returns:
@@ -253,6 +254,6 @@ class SweepResult:
             return mode
         if mode is None and metric in (None, self.metric):
             return self.mode
-        if mode is None and metric == "loss":
+        if mode is None and metric in ("loss", TRAINING_LOSS):
             return "min"
         raise ValueError(f"mode = {mode!r} for {metric!r}; say mode='min' or mode='max'.")

@@ -134,17 +134,15 @@ class Stages:
     def _stored(self, stage: Stage) -> list[Unit]:
         if self.store is None:
             return []
-        events = self.store.of_kind("unit", group=self.group, cohort=stage.cohort, stage=stage.index)
-        found = [
-            (event, self.store.read_curves(event["name"]))
-            # The newest first: a damaged one may have been computed again.
-            for event in reversed(events)
-        ]
-        return [
-            Unit.of_arrays(event["rows"], event["columns"], arrays, event["name"])
-            for event, arrays in found
-            if arrays is not None
-        ]
+        found: dict[str, Unit] = {}
+        # The newest first: it was computed again because the one before it is damaged.
+        for event in reversed(
+            self.store.of_kind("unit", group=self.group, cohort=stage.cohort, stage=stage.index)
+        ):
+            runs = str((event["rows"], event["columns"]))
+            if runs not in found and (arrays := self.store.read_curves(event["name"])) is not None:
+                found[runs] = Unit.of_arrays(event["rows"], event["columns"], arrays, event["name"])
+        return list(found.values())
 
     def _state(self, earlier: Sequence[Stage], stage: Stage, tile: Tile) -> HostTree:
         """What a tile goes on from, gathered out of the units of the stage before."""
@@ -189,7 +187,7 @@ class Stages:
         return events[-1]["runs"] if events else None
 
     def _choose_chunk_size(self, stage: Stage) -> None:
-        size = min(MOST_RUNS, len(stage.rows) * self.seeds)
+        size = MOST_RUNS
         while not self._fits(stage, size) and size > self.plan.mesh.size:
             size = max(size // 2, self.plan.mesh.size)
         self._set_chunk_size(size)

@@ -14,6 +14,7 @@ from jaxopt_edu.core.checks import check_parameters
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.sweeps.archive import write_result
 from jaxopt_edu.sweeps.assembly import assemble
 from jaxopt_edu.sweeps.group import run_group
 from jaxopt_edu.sweeps.groups import kinds_of, plan_groups
@@ -164,7 +165,10 @@ def sweep(
             run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
             for group in groups
         ]
-    return assemble(plan, by_key, seeds, groups, results)
+    result = assemble(plan, by_key, seeds, groups, results)
+    if store is not None and store.writes:
+        write_result(result, store.path)
+    return result
 
 
 class _Reporter:
