@@ -42,11 +42,16 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
         return _replace_in_chain(optimizer, transforms, changes)
     page = page_of(optimizer)
     arguments = {} if page is None else page.arguments(keywords_of(optimizer))
+    inside: dict[str, dict[str, Any]] = {}
     for name, value in changes.items():
         if (owner := _owner(arguments, name)) is None:
             raise ValueError(_unknown(optimizer, name, list(arguments)))
-        place = name.removeprefix(owner).removeprefix(".")
-        arguments[owner] = _with_part(arguments[owner], place, value) if place else value
+        if name == owner:
+            arguments[name] = value
+        else:
+            inside.setdefault(owner, {})[name.removeprefix(f"{owner}.")] = value
+    for owner, places in inside.items():
+        arguments[owner] = _with_parts(arguments[owner], places)
     return as_pytree(optimizer) if page is None else page.factory(**arguments)
 
 
@@ -132,6 +137,8 @@ def _row(value: Any, position: int, size: int) -> Any:
 
 
 def _replace_in_chain(optimizer: Any, transforms: list[Optimizer], changes: dict[str, Any]) -> Optimizer:
+    # All changes of one transform at once: one of them alone might not be allowed.
+    grouped: dict[int, dict[str, Any]] = {}
     for name, value in changes.items():
         position, _, plain = name.partition(".") if name[:1].isdecimal() else ("", "", name)
         asked = [i for i in range(len(transforms)) if position in ("", str(i))]
@@ -140,7 +147,9 @@ def _replace_in_chain(optimizer: Any, transforms: list[Optimizer], changes: dict
         owners = shown or [i for i in asked if plain in _replaceable(transforms[i])]
         if len(owners) != 1:
             raise ValueError(_unknown(optimizer, name, list(hyperparameters(optimizer))))
-        transforms[owners[0]] = replace(transforms[owners[0]], **{plain: value})
+        grouped.setdefault(owners[0], {})[plain] = value
+    for place, inner in grouped.items():
+        transforms[place] = replace(transforms[place], **inner)
     return recompose(optimizer, transforms)
 
 
@@ -159,14 +168,19 @@ def _owner(names: Iterable[str], place: str) -> str | None:
     return next((name for name in names if place == name or place.startswith(f"{name}.")), None)
 
 
-def _with_part(value: Any, place: str, new: Any) -> Any:
+def _with_parts(value: Any, changes: dict[str, Any]) -> Any:
     if isinstance(value, optax.GradientTransformation):
-        return replace(value, **{place: new})
-    head, _, rest = place.partition(".")
+        return replace(value, **changes)
     known = parts(value)
-    if head not in known:
-        raise ValueError(f"{show(value)} has no part {head!r}; it has {', '.join(known) or 'none'}.")
-    changed = known | {head: _with_part(known[head], rest, new) if rest else new}
+    inside: dict[str, dict[str, Any]] = {}
+    for place, new in changes.items():
+        head, _, rest = place.partition(".")
+        if head not in known:
+            raise ValueError(f"{show(value)} has no part {head!r}; it has {', '.join(known) or 'none'}.")
+        inside.setdefault(head, {})[rest] = new
+    changed = known | {
+        head: inner[""] if "" in inner else _with_parts(known[head], inner) for head, inner in inside.items()
+    }
     return _rebuilt(value, changed) if isinstance(value, Partial) else type(value)(changed.values())
 
 

@@ -255,6 +255,29 @@ def choice(options: Sequence[Any]) -> Choice:
     return Choice(values)
 
 
+def as_distribution(owner: str, name: str, given: Any) -> Distribution | None:
+    """What a hyperparameter is drawn from.
+
+    Args:
+        owner: who asks, for the error.
+        name: the hyperparameter, for the error.
+        given: anything that an axis can be given as.
+
+    Returns:
+        A distribution as it is, a list as a choice from it; None for a single value.
+
+    Raises:
+        ValueError: the list is empty.
+    """
+    if isinstance(given, Distribution):
+        return given
+    if (options := as_options(given)) is None:
+        return None
+    if not options:
+        raise ValueError(f"{owner}: {name} is an empty list; give at least one value.")
+    return Choice(options)
+
+
 def as_options(value: Any) -> tuple[Any, ...] | None:
     """The values that a plain list stands for.
 

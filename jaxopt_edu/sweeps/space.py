@@ -26,7 +26,7 @@ from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 from jaxopt_edu.storage import is_key
-from jaxopt_edu.sweeps.distributions import Choice, Distribution, as_options, choice
+from jaxopt_edu.sweeps.distributions import Choice, as_distribution
 
 Factory = Callable[..., Optimizer] | Optimizer
 
@@ -53,16 +53,14 @@ def grid(factory: Factory, /, **axes: Any) -> list[Optimizer]:
     """
     columns = []
     for name, given in axes.items():
-        options = given.options if isinstance(given, Choice) else as_options(given)
-        if isinstance(given, Distribution) and options is None:
+        axis = as_distribution("grid", name, given)
+        if not isinstance(axis, Choice | None):
             raise ValueError(
-                f"grid: {name} = {given!r} has no end of values; give a list, or draw from it with sample(…)."
+                f"grid: {name} = {axis!r} has no end of values; give a list, or draw from it with sample(…)."
             )
-        if options == ():
-            raise ValueError(f"grid: {name} is an empty list; give at least one value.")
-        columns.append((given,) if options is None else options)
+        columns.append((given,) if axis is None else axis.options)
     rows = (dict(zip(axes, values, strict=True)) for values in itertools.product(*columns))
-    return _build("grid", factory, axes, rows)
+    return build("grid", factory, axes, rows)
 
 
 def sample(
@@ -105,14 +103,8 @@ def sample(
     """
     if n != int(n) or n < 1:
         raise ValueError(f"sample: n = {n!r} settings; give a whole number above 0.")
-    drawn: dict[str, Distribution] = {}
-    for name, given in distributions.items():
-        if isinstance(given, Distribution):
-            drawn[name] = given
-        elif (options := as_options(given)) is not None:
-            if not options:
-                raise ValueError(f"sample: {name} is an empty list; give at least one value.")
-            drawn[name] = choice(options)
+    asked = {name: as_distribution("sample", name, given) for name, given in distributions.items()}
+    drawn = {name: distribution for name, distribution in asked.items() if distribution is not None}
     words = _words(key)
     if quasi is None:
         points = {name: _random(words, name, n) for name in drawn}
@@ -122,12 +114,27 @@ def sample(
         distributions | {name: drawn[name].quantile(float(points[name][i])) for name in drawn}
         for i in range(n)
     )
-    return _build("sample", factory, distributions, rows)
+    return build("sample", factory, distributions, rows)
 
 
-def _build(
+def build(
     owner: str, factory: Factory, names: Iterable[str], rows: Iterable[dict[str, Any]]
 ) -> list[Optimizer]:
+    """The optimizers of some settings.
+
+    Args:
+        owner: who asks, for the errors.
+        factory: a function that returns an optimizer, or an optimizer of which numbers are to be replaced.
+        names: the hyperparameters that are set.
+        rows: from each name to its value, for each setting.
+
+    Returns:
+        One optimizer a row.
+
+    Raises:
+        ValueError: the factory has no hyperparameter of a name, or refuses a value. Says which setting.
+        TypeError: the factory does not return an optimizer whose numbers can be seen.
+    """
     _check_names(owner, factory, names)
     optimizers = []
     for i, row in enumerate(rows):

@@ -53,8 +53,8 @@ def _title(result: "SweepResult") -> list[str]:
     return [
         f"{len(result.optimizers)} settings × {seeds} seeds = {runs} runs of {result.steps} steps: "
         f"{', '.join(counts)}",
-        f"{result.metric}: {spread}, {better} is better; within 10 %: the share of an optimizer's settings "
-        "that make 90 % of its best one's improvement",
+        f"{result.metric}: {spread}, {better} is better",
+        "within 10 %: the share of an optimizer's settings that make 90 % of its best one's improvement",
     ]
 
 

@@ -133,6 +133,12 @@ def test_replace_inside_a_schedule():
         "chain(sgd(learning_rate=cosine(peak=0.25, steps=8, final=0)), "
         "momentum(learning_rate=0.2, momentum=0.5))"
     )
+    # Together they are right, one after the other they would not be.
+    warmed = jo.sgd(jo.schedules.warmup_cosine(peak=1.0, warmup_steps=10, steps=100))
+    longer = {"learning_rate.warmup_steps": 200, "learning_rate.steps": 1000}
+    assert jo.describe(jo.replace(jo.chain(warmed), **longer)) == (
+        "chain(sgd(learning_rate=warmup_cosine(peak=1, warmup_steps=200, steps=1000, final=0)))"
+    )
     with pytest.raises(ValueError, match=r"cosine: steps = -1\.0 is out of range"):
         jo.replace(jo.sgd(COSINE), **{"learning_rate.steps": -1.0})
     with pytest.raises(ValueError, match=r"cosine\(.*\) has no part 'top'; it has peak, steps, final"):

@@ -39,7 +39,8 @@ def sweep(optimizers: Sequence[jo.Optimizer], seeds: int = 3) -> SweepResult:
     for places in groups.values():
         paths[places] = descend(jo.stack([optimizers[place] for place in places]), starts)
     at = np.arange(0, STEPS + 1, EVERY)
-    curves = {"loss": paths[:, :, at] ** 2 / 2, "nearness": 1 / (1 + np.abs(paths[:, :, at]))}
+    with np.errstate(over="ignore"):
+        curves = {"loss": paths[:, :, at] ** 2 / 2, "nearness": 1 / (1 + np.abs(paths[:, :, at]))}
     over = ~(curves["loss"] < 1e6)
     lost = over.any(axis=2)
     made = np.where(lost, at[over.argmax(axis=2)], STEPS)
