@@ -217,7 +217,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     `path`. If anything fails, an existing file stays as it was.
 
     Args:
-        figure: what `paths`, `curves` or `sensitivity` returned.
+        figure: any of matplotlib's.
         path: where to; the suffix says the format, one of .png, .svg, .pdf.
 
     Returns:
