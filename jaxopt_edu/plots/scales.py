@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -147,8 +146,10 @@ def number(value: float, digits: int = 3) -> str:
     ('−0.05', '1e−5', '1230', '2e4')
     """
     rounded = float(f"{value:.{digits - 1}e}")
-    text = f"{rounded:.{digits}g}" if 0 < abs(rounded) < 1e-3 or abs(rounded) >= 1e4 else f"{rounded:.10g}"
-    return re.sub(r"e([+-])0*", lambda power: "e-" if power[1] == "-" else "e", text).replace("-", "−")
+    if rounded and not 1e-3 <= abs(rounded) < 1e4:
+        mantissa, power = f"{rounded:.{digits - 1}e}".split("e")
+        return f"{float(mantissa):g}e{int(power)}".replace("-", "−")
+    return f"{rounded:.10g}".replace("-", "−")
 
 
 def _value(cost: float, log: bool, mode: Mode) -> float:
