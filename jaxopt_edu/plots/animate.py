@@ -75,7 +75,17 @@ def animate(
 
 
 def frame_count(seconds: float) -> int:
-    """Return how many frames a race of so many seconds has."""
+    """Say how many frames a race has.
+
+    Args:
+        seconds: how long it takes.
+
+    Returns:
+        The number of frames of `animate(…, seconds=seconds)`.
+
+    Raises:
+        ValueError: `seconds` is not positive.
+    """
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"seconds is {seconds}: a race takes a positive time")
     return round(1000 * seconds / FRAME) + 1

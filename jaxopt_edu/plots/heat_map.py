@@ -54,7 +54,8 @@ def heat_map(
 
     A grid becomes one cell a setting, with contours at the ticks of the color bar; nothing is smoothed.
     Settings scattered at random become one mark each: a third hyperparameter that varies too would make a
-    surface through them untrue. Settings that diverged have no color: a hatched cell, or a cross.
+    surface through them untrue. Settings that diverged, or ended beyond `top` (the two count as the same),
+    have no color: a hatched cell, or a cross.
 
     Args:
         x: one hyperparameter: (n,) of a grid, in any order, or (k,) of scattered settings.
@@ -68,8 +69,8 @@ def heat_map(
         ylog: whether the vertical axis is logarithmic; as xlog.
         log: whether the colors are spaced logarithmically; by default where positive values reach over a
             factor of 30.
-        top: the value at the pale end of the colors (the lower end in mode "max"); by default the worst that
-            is no outlier. Worse values are as pale.
+        top: the value at the pale end of the colors (the lowest, in mode "max"); by default the worst that is
+            no outlier.
         marks: further points (x, y) to mark, by the words for the key, as "theory": (0.1, 0.9).
         title: written above.
 
@@ -104,6 +105,7 @@ def heat_map(
             f"scattered settings need one {ylabel} for each {xlabel}: got {up.size} for {across.size}"
         )
     look = shading(label, heights, mode=mode, log=log, worst=top)
+    heights = np.where(look.lost(heights), np.nan, heights)
     logs = [
         chosen_logarithmically(places) if asked is None else asked
         for places, asked in ((across, xlog), (up, ylog))
@@ -133,7 +135,7 @@ def heat_map(
         f"{ylabel} {number(points[best][1])}"
     )
     headings(axes, title, note)
-    _key(axes, marks or {}, on_grid=on_grid, lost=not np.isfinite(heights).all())
+    _key(axes, marks or {}, on_grid=on_grid, lost=look.lost_words if np.isnan(heights).any() else "")
     return figure
 
 
@@ -193,8 +195,7 @@ def _scatter(
 
 
 def _bar(axes: Axes, mapped: ScalarMappable, look: Shading, label: str) -> None:
-    beyond = ("max" if look.worst == look.high else "min") if look.beyond else "neither"
-    bar = figure_of(axes).colorbar(mapped, ax=axes, pad=0.03, fraction=0.05, aspect=28, extend=beyond)
+    bar = figure_of(axes).colorbar(mapped, ax=axes, pad=0.03, fraction=0.05, aspect=28)
     places = ticks(look.low, look.high, log=look.log)
     bar.set_ticks(list(places), labels=[number(place) for place in places])
     bar.minorticks_off()
@@ -219,7 +220,7 @@ def _ring(axes: Axes, point: np.ndarray) -> None:
         axes.plot(*point, **RING, markeredgecolor=color, markeredgewidth=width, zorder=6)
 
 
-def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool, lost: bool) -> None:
+def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool, lost: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -233,9 +234,9 @@ def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool,
         axes.plot(*point, **mark, markersize=11, markeredgecolor="white", markeredgewidth=1.2, zorder=7)
         entries[words] = Line2D([], [], **mark, markersize=9)
     if lost and on_grid:
-        entries["diverged"] = Patch(facecolor=DIVERGED, edgecolor=RULE, hatch="///", linewidth=0.0)
+        entries[lost] = Patch(facecolor=DIVERGED, edgecolor=RULE, hatch="///", linewidth=0.0)
     elif lost:
-        entries["diverged"] = Line2D([], [], linestyle="none", marker="x", markersize=7, color=QUIET)
+        entries[lost] = Line2D([], [], linestyle="none", marker="x", markersize=7, color=QUIET)
     figure_of(axes).legend(
         list(entries.values()),
         list(entries),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.scales import Shading, check_positive, chosen_logarithmically, number, shading, ticks
-from jaxopt_edu.plots.seeds import Mode, costs, sign
+from jaxopt_edu.plots.seeds import Mode, costs
 from jaxopt_edu.plots.style import INK, LABEL, NOTE, QUIET, WIDTH, headings, new_figure, require_matplotlib
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def parallel(
         _axis(name, list(np.asarray(entries, dtype=object).ravel()), len(reached), (logs or {}).get(name))
         for name, entries in columns.items()
     ]
-    lost = ~(costs(reached, mode) <= sign(mode) * look.worst)
+    lost = look.lost(reached)
     places = [_spread(axis, ranks) for axis in axes_of]
     beyond = 1 + ASIDE if mode == "min" else -ASIDE
     last = np.where(lost, beyond, np.asarray(look.norm(np.where(lost, look.worst, reached))))
@@ -120,9 +120,7 @@ def parallel(
     axes.set_ylim(lowest - 0.03, float(max(1.0, heights.max())) + 0.03)
     note = f"{len(reached)} settings, the best drawn thick"
     if lost.any():
-        side = "over" if mode == "min" else "under"
-        over = f" or ended {side} {number(look.worst)}" if look.beyond else ""
-        note += f"; dashed: {int(lost.sum())} that diverged{over}"
+        note += f"; dashed: {int(lost.sum())} that {look.lost_words}"
     headings(axes, title, note)
     return figure
 

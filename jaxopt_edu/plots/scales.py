@@ -24,12 +24,22 @@ class Shading(NamedTuple):
     high: float
     log: bool
     mode: Mode
-    beyond: bool  # whether some values are worse than the palest, and as pale
+    beyond: bool  # whether some values are worse than the palest
 
     @property
     def worst(self) -> float:
         """The value with the palest color."""
         return self.high if self.mode == "min" else self.low
+
+    def lost(self, values: np.ndarray) -> np.ndarray:
+        """Return which values are not finite or worse than the palest; the two count as the same."""
+        return ~(costs(values, self.mode) <= sign(self.mode) * self.worst)
+
+    @property
+    def lost_words(self) -> str:
+        """What the lost ones are, for keys and notes."""
+        side = "over" if self.mode == "min" else "under"
+        return f"diverged or ended {side} {number(self.worst)}" if self.beyond else "diverged"
 
     @property
     def norm(self) -> Normalize:
@@ -84,8 +94,8 @@ def shading(what: str, values: np.ndarray, *, mode: Mode, log: bool | None, wors
     """Spread the colors from the best value to the worst that is no outlier.
 
     Unless `worst` is given, values further from the third quartile (of costs, on the scale shown) than one
-    and a half times the distance between the quartiles are as pale as the last that is not: a run that almost
-    diverged would leave all others the same color.
+    and a half times the distance between the quartiles are beyond it: a run that almost diverged would leave
+    all others the same color.
 
     Args:
         what: the name of the values, for messages.
@@ -104,22 +114,22 @@ def shading(what: str, values: np.ndarray, *, mode: Mode, log: bool | None, wors
     log = spans_decades(finite) if log is None else log
     if log:
         check_positive(what, finite)
-    scaled = np.sort(costs(np.log10(finite) if log else finite, mode))
+    ranked = finite[np.argsort(costs(finite, mode), kind="stable")]
+    best = float(ranked[0])
     if worst is None:
+        scaled = sign(mode) * (np.log10(ranked) if log else ranked)
         first, third = np.quantile(scaled, [0.25, 0.75])
-        last = float(scaled[scaled <= third + 1.5 * (third - first)][-1])
+        worst = float(ranked[scaled <= third + 1.5 * (third - first)][-1])
     else:
         if log:
             check_positive("top", np.array([worst]))
-        last = sign(mode) * (math.log10(worst) if log else worst)
-        if not last > scaled[0]:
-            raise ValueError(f"top is {worst:g}, but the best {what} is {_value(scaled[0], log, mode):g}")
-    ends = _value(scaled[0], log, mode), _value(last, log, mode)
-    low, high = min(ends), max(ends)
+        if not sign(mode) * worst > sign(mode) * best:
+            raise ValueError(f"top is {worst:g}, but the best {what} is {best:g}")
+    low, high = min(best, worst), max(best, worst)
     if low == high:
         reach = abs(low) / 10 or 1.0
         low, high = low - reach, high + reach
-    return Shading(low, high, log, mode, bool(scaled[-1] > last))
+    return Shading(low, high, log, mode, bool(sign(mode) * ranked[-1] > sign(mode) * worst))
 
 
 def ticks(low: float, high: float, *, log: bool, most: int = 9) -> np.ndarray:
@@ -150,8 +160,3 @@ def number(value: float, digits: int = 3) -> str:
         mantissa, power = f"{rounded:.{digits - 1}e}".split("e")
         return f"{float(mantissa):g}e{int(power)}".replace("-", "−")
     return f"{rounded:.10g}".replace("-", "−")
-
-
-def _value(cost: float, log: bool, mode: Mode) -> float:
-    scaled = sign(mode) * float(cost)
-    return 10.0**scaled if log else scaled

@@ -120,17 +120,18 @@ def require_matplotlib() -> None:
 def new_figure(
     height: float, *, width: float = WIDTH, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """Return an empty white figure that belongs to no global state.
+    """Return an empty white figure that belongs to no global state and shows itself in Jupyter.
 
     Args:
         height: inches.
         width: inches.
         layout: "constrained" lets matplotlib make room for labels; None leaves axes where they are put.
     """
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    from jaxopt_edu.plots.picture import Picture
+
+    figure = Picture(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12) if layout else "none")
     return figure
 

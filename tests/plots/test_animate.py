@@ -145,12 +145,6 @@ def test_a_long_name_stands_in_the_key_only(ways, clashes):
     assert clashes(stage.figure) == []
 
 
-def test_it_shows_in_a_notebook(animation):
-    words = animation._repr_html_()
-    assert words.startswith('<img width="360"')
-    assert "data:image/webp;base64," in words
-
-
 def test_frequent_colors_are_exact_and_the_others_near():
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)

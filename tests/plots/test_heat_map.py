@@ -95,6 +95,16 @@ def test_diverged_settings_have_no_color(theory, values):
     assert "diverged" not in key(heat_map(RATES, MOMENTA, np.nan_to_num(values, nan=1.0), **NAMES))
 
 
+def test_what_ended_beyond_the_top_counts_as_diverged():
+    losses = [[1.0, 30.0, 2.0], [4.0, np.nan, 8.0]]
+    figure = heat_map([0.1, 0.2, 0.3], [0.0, 0.5], losses, **NAMES, top=10.0)
+    lost = np.ma.getmaskarray(found(figure, QuadMesh).get_array()).reshape(2, 3)
+    np.testing.assert_array_equal(lost, [[False, True, False], [False, True, False]])
+    assert "diverged or ended over 10" in key(figure)
+    figure = heat_map([0.1, 0.2, 0.3], [0.0, 0.5], losses, **NAMES, top=3.0, mode="max")
+    assert "diverged or ended under 3" in key(figure)
+
+
 def test_order_of_a_grid_does_not_matter(values, tmp_path):
     generator = np.random.default_rng(0)
     rows, columns = generator.permutation(len(MOMENTA)), generator.permutation(len(RATES))
