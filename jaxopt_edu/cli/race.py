@@ -14,6 +14,8 @@ from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.race import (
     LEARNING_RATES,
     Report,
+    animated,
+    animation_work,
     apply_settings,
     article_settings,
     data_report,
@@ -34,6 +36,7 @@ examples:
   jaxopt-edu race --problem beale --steps 200           another surface; each method at its best learning rate
   jaxopt-edu race --problem digits --methods adam,sgd --seeds 10
   jaxopt-edu race --problem bowl --set sgd.learning_rate=1.01    see it diverge
+  jaxopt-edu race --problem saddle --animate            as a moving picture too
   jaxopt-edu race --problem mnist --data FOLDER         MNIST-format files of your own
 
 On the bowl the settings are the article's, on the saddles each method's defaults. On other surfaces and on
@@ -90,6 +93,11 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--data", metavar="FOLDER", help="where the MNIST-format files are, for --problem mnist"
     )
     parser.add_argument(
+        "--animate",
+        action="store_true",
+        help="also write each surface's race as an animation, NAME-race.webp and NAME-race.gif",
+    )
+    parser.add_argument(
         "--out",
         default="race",
         metavar="FOLDER",
@@ -118,6 +126,11 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--data {options.data} is for mnist, which is not in this race; add --problem mnist "
             "or leave --data out."
+        )
+    if options.animate and not surfaces.keys() & set(names):
+        raise ValueError(
+            f"--animate shows a race over a surface, and {' and '.join(names)} is none; "
+            "add --problem bowl or leave --animate out."
         )
     plans = [
         _surface_race(surfaces[name], methods, options)
@@ -164,7 +177,11 @@ def _surface_race(
             results.append(race_on_surface(surface, name, optimizer, steps=steps, learning_rates=rates))
             bars.advance(task)
         bars.update(task, description=surface.name)
-        return surface_report(surface, results)
+        report = surface_report(surface, results)
+        if not options.animate:
+            return report
+        task = bars.add_task(f"{surface.name}: animation", total=animation_work())
+        return animated(report, surface, results, advance=lambda done: bars.advance(task, done))
 
     return race
 

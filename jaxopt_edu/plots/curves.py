@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.labels import End, end_labels
 from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.seeds import Band, caption, check_band, matrix, summarise
+from jaxopt_edu.plots.seeds import Band, Mode, caption, check_band, draw_band, matrix, summarise
 from jaxopt_edu.plots.style import INK, NOTE, dress, headings, new_figure, require_matplotlib, sample, styles
 
 if TYPE_CHECKING:
@@ -23,14 +23,15 @@ def curves(
     ylabel: str,
     xlabel: str = "step",
     steps: ArrayLike | None = None,
-    log: bool = True,
+    mode: Mode = "min",
+    log: bool | None = None,
     band: Band = "range",
     smooth: int = 1,
     threshold: float | None = None,
     top: float | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw how a loss falls, step by step: the median over seeds as a line, their spread as a band.
+    """Draw how a loss falls (or an accuracy rises): the median over seeds as a line, their spread as a band.
 
     A value that is not finite counts as infinitely bad, so a line ends where half of its seeds or more have
     diverged; how many did, or at which step the only one did, stands next to the name. What line and band are
@@ -41,7 +42,8 @@ def curves(
         ylabel: what the values are.
         xlabel: what is counted along the horizontal axis.
         steps: where the values were taken, (steps,), when that is not 0, 1, 2, …; the same for all methods.
-        log: draw the values on a logarithmic axis; zeros fall off its lower edge.
+        mode: "min" where lower values are better, "max" where higher ones are; a diverged value is the worst.
+        log: draw the values on a logarithmic axis, off whose lower edge zeros fall; by default in mode "min".
         band: "range" (lowest to highest finite seed), "quartiles" (first to third) or "none".
         smooth: draw the mean of the last `smooth` values of every seed instead of the values; said above the
             plot.
@@ -67,6 +69,7 @@ def curves(
     """
     require_matplotlib()
     check_band(band)
+    log = mode == "min" if log is None else log
     if not histories:
         raise ValueError("no histories to draw: give at least one name with its losses")
     if smooth < 1:
@@ -74,7 +77,7 @@ def curves(
     runs = {label: matrix(label, values) for label, values in histories.items()}
     places = {label: _places(label, values.shape[1], steps) for label, values in runs.items()}
     smoothed = {label: running_mean(values, smooth) for label, values in runs.items()}
-    sums = {label: summarise(values, band) for label, values in smoothed.items()}
+    sums = {label: summarise(values, band, mode) for label, values in smoothed.items()}
     shown = list(runs.values()) if smooth == 1 else list(smoothed.values())
     low, high = limits(shown, log=log, also=threshold, top=top, what=ylabel)
 
@@ -92,16 +95,12 @@ def curves(
     ends = []
     for position, (label, found) in enumerate(sums.items()):
         x, style = places[label], looks[label]
-        drawn = np.isfinite(found.middle)
         if band != "none" and found.seeds > 1:
-            # A quartile may be +inf beside a finite median: there the band reaches the top edge.
-            roof = np.where(drawn, np.minimum(found.high, np.maximum(high, found.middle)), np.nan)
-            floor = np.where(drawn, found.low, np.nan)
-            axes.fill_between(x, floor, roof, color=style.color, alpha=0.14, linewidth=0)
+            draw_band(axes, x, found, style.color)
         every = max(1, len(x) // 8)
         line = sample(
             style,
-            data=(x, np.where(drawn, found.middle, np.nan)),
+            data=(x, np.where(np.isfinite(found.middle), found.middle, np.nan)),
             label=label,
             markevery=(position * every // len(sums), every),
             zorder=3,

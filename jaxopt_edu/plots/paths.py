@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from jaxopt_edu.plots.contours import CONTOUR, Surface, draw, evaluate, grid, surface
 from jaxopt_edu.plots.panels import Heading, sheet
 from jaxopt_edu.plots.style import INK, QUIET, Style, figure_of, require_matplotlib, sample, styles
+from jaxopt_edu.plots.ways import before_divergence, checked_points, checked_window, outside, until_left
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,18 +81,14 @@ def paths(
     require_matplotlib()
     if layout not in ("auto", "together", "separate"):
         raise ValueError(f"layout is {layout!r}: expected 'auto', 'together' or 'separate'")
-    window = np.asarray(domain, dtype=np.float64)
-    if window.shape != (2, 2) or not (np.isfinite(window).all() and (window[:, 0] < window[:, 1]).all()):
-        raise ValueError(f"domain is {domain!r}: expected ((x_low, x_high), (y_low, y_high)), low below high")
-    ways = {label: _points(label, points) for label, points in trajectories.items()}
-    if not ways:
-        raise ValueError("no trajectories to draw: give at least one name with its points")
+    window = checked_window(domain)
+    ways = checked_points(trajectories)
     marked = np.reshape(np.asarray(minima, dtype=np.float64), (-1, 2))
-    finite = {label: points[: _steps_before_divergence(points)] for label, points in ways.items()}
+    finite = {label: before_divergence(points) for label, points in ways.items()}
     # Only a path that ends in the window has its last value shown; elsewhere float32 might overflow.
     lasts = np.array(
         [
-            points[-1] if len(points) and not _outside(points, window)[-1] else window[:, 0]
+            points[-1] if len(points) and not outside(points, window)[-1] else window[:, 0]
             for points in finite.values()
         ]
     )
@@ -104,7 +101,7 @@ def paths(
         label: _note(points, len(finite[label]), window, value)
         for (label, points), value in zip(ways.items(), at_lasts, strict=True)
     }
-    drawn = {label: points[: _steps_until_left(points, window)] for label, points in finite.items()}
+    drawn = {label: until_left(points, window) for label, points in finite.items()}
     looks = styles(ways)
     names = [Heading(label, notes[label], looks[label]) for label in ways]
     separate = layout == "separate" or (layout == "auto" and len(ways) > 2)
@@ -130,40 +127,16 @@ def paths(
     return page.figure
 
 
-def _points(label: str, values: ArrayLike) -> np.ndarray:
-    points = np.asarray(values, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(
-            f"the trajectory of {label!r} has shape {points.shape}: expected (steps + 1, 2), the start first"
-        )
-    return points
-
-
-def _steps_before_divergence(points: np.ndarray) -> int:
-    bad = np.any(~np.isfinite(points), axis=1)
-    return int(np.argmax(bad)) if bad.any() else len(points)
-
-
 def _note(points: np.ndarray, kept: int, window: np.ndarray, value: float) -> str:
     if kept < len(points):
         return f"diverged at step {kept}"
-    outside = _outside(points, window)
-    if outside[-1]:
-        return f"leaves the window at step {_steps_until_left(points, window) - 1}"
-    if outside.any():
-        back = len(points) - int(np.argmax(outside[::-1]))
-        return f"out at step {int(np.argmax(outside))}, back at {back}"
+    out = outside(points, window)
+    if out[-1]:
+        return f"leaves the window at step {len(until_left(points, window)) - 1}"
+    if out.any():
+        back = len(points) - int(np.argmax(out[::-1]))
+        return f"out at step {int(np.argmax(out))}, back at {back}"
     return f"f = {value:.2g} after {len(points) - 1} steps".replace("-", "−")
-
-
-def _outside(points: np.ndarray, window: np.ndarray) -> np.ndarray:
-    return np.any((points < window[:, 0]) | (points > window[:, 1]), axis=1)
-
-
-def _steps_until_left(points: np.ndarray, window: np.ndarray) -> int:
-    """Return how many points to draw: to one past the last inside. More of a growing zigzag is a wall."""
-    inside = np.flatnonzero(~_outside(points, window))
-    return min(len(points), int(inside[-1]) + 2) if inside.size else min(len(points), 1)
 
 
 def _path(

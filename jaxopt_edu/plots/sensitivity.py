@@ -10,7 +10,17 @@ from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.labels import LETTERS, wrap
 from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.seeds import Band, Summary, caption, check_band, matrix, summarise
+from jaxopt_edu.plots.seeds import (
+    Band,
+    Mode,
+    Summary,
+    by_setting,
+    caption,
+    check_band,
+    costs,
+    draw_band,
+    summarise,
+)
 from jaxopt_edu.plots.style import (
     INK,
     LABEL,
@@ -35,7 +45,8 @@ def sensitivity(
     *,
     xlabel: str = "learning rate",
     ylabel: str = "final loss",
-    log: bool = True,
+    mode: Mode = "min",
+    log: bool | None = None,
     band: Band = "range",
     threshold: float | None = None,
     top: float | None = None,
@@ -43,22 +54,24 @@ def sensitivity(
 ) -> Figure:
     """Draw the loss reached over a hyperparameter on a logarithmic axis, and mark where runs diverged.
 
-    A broad low valley is a method that is easy to tune. A ring marks each method's best setting, and the key
-    lists the methods by it, best first. Settings with a seed that diverged, or ended above the top of the
-    axis (the two count as the same), are marked in a strip along the top edge, one row per method: a filled
-    mark when half of the seeds or more did (their line has a gap there), a hollow one when fewer did.
+    A broad low valley (in mode "max" a broad ridge) is a method that is easy to tune. A ring marks each
+    method's best setting, and the key lists the methods by it, best first. Settings with a seed that
+    diverged, or ended above the top of the axis (where lower is better, the two count as the same), are
+    marked in a strip along the top edge, one row per method: a filled mark when half of the seeds or more did
+    (their line has a gap there), a hollow one when fewer did.
 
     Args:
         results: from each method's name to its settings, (n,) and positive, in any order, and the losses
             reached with them, (n, seeds) or (n,).
         xlabel: the hyperparameter.
         ylabel: what the losses are.
-        log: draw the losses on a logarithmic axis.
+        mode: "min" where lower values are better, "max" where higher ones are, as of an accuracy.
+        log: draw the losses on a logarithmic axis; by default in mode "min".
         band: "range" (lowest to highest finite seed), "quartiles" (first to third) or "none".
         threshold: a loss to mark with a horizontal line.
         top: upper end of the vertical axis. By default all finite losses fit, unless some are more than 100
             times the largest that any method has at its smallest setting (about the loss at the start): then
-            the axis ends at 10 times that, if it is logarithmic.
+            the axis ends at 10 times that, if it is logarithmic and lower is better.
         title: written above the plot.
 
     Returns:
@@ -79,14 +92,18 @@ def sensitivity(
     """
     require_matplotlib()
     check_band(band)
+    log = mode == "min" if log is None else log
     if not results:
         raise ValueError("no results to draw: give at least one name with its settings and losses")
     rates: dict[str, np.ndarray] = {}
     losses: dict[str, np.ndarray] = {}
     for label, (settings, values) in results.items():
         rates[label], losses[label] = _ordered(label, settings, values)
-    top = _top(list(losses.values())) if top is None and log else top
-    if top is not None:
+    over = "diverged"
+    if mode == "min" and top is None and log:
+        top = _top(list(losses.values()))
+    if mode == "min" and top is not None:
+        over = f"diverged or over {top:.2g}"
         losses = {label: np.where(values > top, np.inf, values) for label, values in losses.items()}
     low, high = limits(
         [values.reshape(-1, 1) for values in losses.values()],
@@ -95,7 +112,7 @@ def sensitivity(
         top=top,
         what=ylabel,
     )
-    sums = {label: summarise(values, band) for label, values in losses.items()}
+    sums = {label: summarise(values, band, mode) for label, values in losses.items()}
     looks = styles(results)
     lost = {label: (~np.isfinite(values)).mean(axis=0) for label, values in losses.items()}
     strips = [label for label in results if lost[label].any()]
@@ -113,13 +130,12 @@ def sensitivity(
     axes.set_xlim(smallest / slack, largest * slack)
     axes.set_ylim(low, high)
     for label, found in sums.items():
-        _curve(axes, rates[label], found, looks[label], label, high, band)
+        _curve(axes, rates[label], found, looks[label], label, mode, band)
     if threshold is not None:
         axes.axhline(threshold, color=INK, linewidth=1.2, linestyle=(0, (2, 2)), zorder=2)
-    _key(axes, rates, sums, looks)
+    _key(axes, rates, sums, looks, mode)
     if strip is not None:
         _marks(strip, strips, rates, lost, looks)
-    over = f"diverged or over {top:.2g}" if top is not None else "diverged"
     said = [caption([found.seeds for found in sums.values()], band)]
     if strips:
         several = max(found.seeds for found in sums.values()) > 1
@@ -137,8 +153,7 @@ def _ordered(label: str, settings: ArrayLike, values: ArrayLike) -> tuple[np.nda
             f"the settings of {label!r} have to be positive numbers of shape (n,) for a logarithmic axis: "
             f"got shape {x.shape} with smallest {x.min() if x.size else None}"
         )
-    array = np.asarray(values, dtype=np.float64)
-    array = matrix(label, array if array.ndim == 1 else array.T)
+    array = by_setting(label, values)
     if array.shape[1] != x.size:
         raise ValueError(
             f"{label!r} has {x.size} settings but losses of shape {np.shape(values)}: "
@@ -166,18 +181,14 @@ def _with_strip(figure: Figure, rows: int) -> tuple[Axes, Axes]:
 
 
 def _curve(
-    axes: Axes, x: np.ndarray, found: Summary, style: Style, label: str, high: float, band: Band
+    axes: Axes, x: np.ndarray, found: Summary, style: Style, label: str, mode: Mode, band: Band
 ) -> None:
     drawn = np.isfinite(found.middle)
     if band != "none" and found.seeds > 1:
-        # A quartile may be +inf beside a finite median: there the band reaches the top edge.
-        roof = np.where(drawn, np.minimum(found.high, np.maximum(high, found.middle)), np.nan)
-        axes.fill_between(
-            x, np.where(drawn, found.low, np.nan), roof, color=style.color, alpha=0.14, linewidth=0
-        )
+        draw_band(axes, x, found, style.color)
     axes.add_line(sample(style, data=(x, np.where(drawn, found.middle, np.nan)), label=label, zorder=3))
     if drawn.any():
-        best = int(np.argmin(found.middle))
+        best = int(np.argmin(costs(found.middle, mode)))
         axes.plot(
             x[best],
             found.middle[best],
@@ -190,14 +201,21 @@ def _curve(
         )
 
 
-def _key(axes: Axes, rates: dict[str, np.ndarray], sums: dict[str, Summary], looks: dict[str, Style]) -> None:
-    ranked = sorted(sums, key=lambda label: sums[label].middle.min())
+def _key(
+    axes: Axes,
+    rates: dict[str, np.ndarray],
+    sums: dict[str, Summary],
+    looks: dict[str, Style],
+    mode: Mode,
+) -> None:
+    digits = 2 if mode == "min" else 3  # accuracies differ in the third
+    ranked = sorted(sums, key=lambda label: costs(sums[label].middle, mode).min())
     words = []
     for label in ranked:
         middle = sums[label].middle
-        best = int(np.argmin(middle))
+        best = int(np.argmin(costs(middle, mode)))
         words.append(
-            f"{wrap(label, LETTERS)}\nbest {middle[best]:.2g} at {rates[label][best]:.2g}"
+            f"{wrap(label, LETTERS)}\nbest {middle[best]:.{digits}g} at {rates[label][best]:.2g}"
             if np.isfinite(middle[best])
             else f"{wrap(label, LETTERS)}\nalways diverged"
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 
 from jaxopt_edu.files import whole_file
+from jaxopt_edu.plots.animation import Animation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,17 +120,18 @@ def require_matplotlib() -> None:
 def new_figure(
     height: float, *, width: float = WIDTH, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """Return an empty white figure that belongs to no global state.
+    """Return an empty white figure that belongs to no global state and shows itself in Jupyter.
 
     Args:
         height: inches.
         width: inches.
         layout: "constrained" lets matplotlib make room for labels; None leaves axes where they are put.
     """
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    from jaxopt_edu.plots.picture import Picture
+
+    figure = Picture(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12) if layout else "none")
     return figure
 
@@ -208,17 +210,19 @@ FORMATS = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }  # no clock: same figure, same bytes
+MOVING = (".webp", ".gif")
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure whole: a reader sees the old file or the new one, never half of one.
+def save(picture: Figure | Animation, path: str | os.PathLike[str]) -> Path:
+    """Write a picture whole: a reader sees the old file or the new one, never half of one.
 
     The picture goes to a temporary file in the same folder, is forced to the disk and then takes the place of
     `path`. If anything fails, an existing file stays as it was.
 
     Args:
-        figure: what `paths`, `curves` or `sensitivity` returned.
-        path: where to; the suffix says the format, one of .png, .svg, .pdf.
+        picture: any Figure of matplotlib's, or an `Animation`.
+        path: where to; the suffix says the format: one of .png, .svg, .pdf, or .webp and .gif for an
+            animation.
 
     Returns:
         The path written.
@@ -237,13 +241,20 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
+    moving = isinstance(picture, Animation)
+    formats = MOVING if moving else tuple(FORMATS)
+    if suffix not in formats:
         raise ValueError(
-            f"cannot tell the picture's format from {str(path)!r}: its suffix is {path.suffix!r}; "
-            f"end the name with one of {', '.join(FORMATS)}"
+            f"cannot tell the {'animation' if moving else 'picture'}'s format from {str(path)!r}: its suffix "
+            f"is {path.suffix!r}; end the name with one of {', '.join(formats)}"
         )
+    if isinstance(picture, Animation):
+        content = picture.encode(suffix)
+        with whole_file(path) as file:
+            file.write(content)
+        return path
     from matplotlib import rc_context
 
     with whole_file(path) as file, rc_context({"svg.hashsalt": "jaxopt_edu"}):
-        figure.savefig(file, format=suffix[1:], dpi=DPI, metadata=FORMATS[suffix])
+        picture.savefig(file, format=suffix[1:], dpi=DPI, metadata=FORMATS[suffix])
     return path

@@ -1,5 +1,6 @@
 """Optimizers side by side: over a surface, and on real data with equal budgets."""
 
+from jaxopt_edu.race.animation import animated, animation_work
 from jaxopt_edu.race.learning import LearningResult, race_on_data
 from jaxopt_edu.race.report import Report, data_report, surface_report
 from jaxopt_edu.race.settings import LEARNING_RATES, apply_settings, article_settings, default_settings
@@ -10,6 +11,8 @@ __all__ = [
     "LearningResult",
     "Report",
     "SurfaceResult",
+    "animated",
+    "animation_work",
     "apply_settings",
     "article_settings",
     "data_report",

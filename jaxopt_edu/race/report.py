@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ class Report(NamedTuple):
         details: everything measured, for JSON.
         notes: lines below the table.
         figures: pictures by name.
+        animations: encoded ones, by the rest of the file's name.
     """
 
     name: str
@@ -43,9 +45,10 @@ class Report(NamedTuple):
     details: dict[str, Any]
     notes: tuple[str, ...]
     figures: "Mapping[str, Figure]"
+    animations: Mapping[str, bytes] = MappingProxyType({})
 
     def write(self, folder: Path) -> list[str]:
-        """Write the table as CSV and JSON and the pictures as PNG into a folder that exists.
+        """Write the table as CSV and JSON, the pictures as PNG and the animations into a folder that exists.
 
         Args:
             folder: where to.
@@ -62,10 +65,13 @@ class Report(NamedTuple):
         (folder / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
         for name, figure in self.figures.items():
             plots.save(figure, folder / f"{self.name}-{name}.png")
+        for name, content in self.animations.items():
+            (folder / f"{self.name}-{name}").write_bytes(content)
         return [
             f"{self.name}.csv",
             f"{self.name}.json",
             *(f"{self.name}-{name}.png" for name in self.figures),
+            *(f"{self.name}-{name}" for name in self.animations),
         ]
 
 

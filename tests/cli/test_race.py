@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jaxopt_edu.cli import main
 from jaxopt_edu.optimizers import OPTIMIZERS
@@ -134,6 +135,33 @@ def command(*words):
     assert done.returncode == 0, done.stderr
     assert not CONTROL_CODES.search(done.stderr)
     return done
+
+
+def test_a_race_over_a_surface_may_be_animated(capsys, monkeypatch):
+    monkeypatch.setattr("jaxopt_edu.race.animation.SECONDS", 0.4)
+    words = "race --problem saddle --methods sgd,momentum --steps 4 --animate"
+    assert main(words.split()) == 0
+    printed = capsys.readouterr()
+    assert printed.out.endswith("saddle-paths.png, saddle-race.webp, saddle-race.gif\n")
+    assert printed.err.splitlines()[1].startswith("saddle: animation ")
+    assert printed.err.count("100 %") == 2
+    for name in ("saddle-race.webp", "saddle-race.gif"):
+        with Image.open(Path("race", name)) as image:
+            assert (getattr(image, "n_frames", 1), image.size[0]) == (6, 720)
+
+
+def test_only_a_race_over_a_surface_may_be_animated(place, capsys):
+    assert main(["race", "--problem", "digits", "--animate"]) == 2
+    assert "--animate shows a race over a surface, and digits is none" in capsys.readouterr().err
+    assert os.listdir(place) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ["bowl", "beale"])
+def test_animations_are_small(problem):
+    command("race", "--problem", problem, "--animate", "--steps", "100")
+    for suffix in ("webp", "gif"):
+        assert Path(f"race/{problem}-race.{suffix}").stat().st_size < 3_000_000
 
 
 @pytest.mark.slow

@@ -82,6 +82,16 @@ def test_diverged_seeds_are_counted_and_do_not_flatter_the_median():
     assert "sgd\n2 of 4 seeds diverged" in words(figure)
 
 
+def test_where_higher_is_better_a_diverged_seed_is_the_lowest():
+    values = np.array([[0.1, 0.5, 0.9], [0.1, 0.6, np.nan], [0.1, 0.7, 0.8]])
+    figure = curves({"sgd": values}, ylabel="accuracy", mode="max", band="quartiles")
+    np.testing.assert_array_equal(line(figure, "sgd").get_ydata(), [0.1, 0.6, 0.8])
+    assert figure.axes[0].get_yscale() == "linear"
+    low, high = band(figure)
+    np.testing.assert_array_equal(low, [0.1, 0.5, figure.axes[0].get_ylim()[0]])
+    np.testing.assert_array_equal(high, [0.1, 0.7, 0.9])
+
+
 def test_a_single_run_says_where_it_diverged(losses, clashes):
     broken = np.array([1.0, 2.0, 40.0, 1e30, np.nan, np.nan])
     figure = curves({"sgd": broken, "adam": np.linspace(1, 0.5, 6), "all": broken * np.nan}, ylabel="loss")

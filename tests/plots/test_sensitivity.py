@@ -97,10 +97,34 @@ def test_nothing_but_divergence_still_makes_a_figure():
     assert [text.get_text() for text in legend.get_texts()] == ["sgd\nalways diverged"]
 
 
+def test_where_higher_is_better_the_highest_is_best_and_a_lost_seed_the_lowest():
+    rates = np.array([0.01, 0.1, 1.0])
+    accuracies = np.array([[0.5, 0.6, 0.7], [0.9, 0.8, np.nan], [0.95, np.nan, np.nan]])
+    figure = sensitivity({"sgd": (rates, accuracies), "adam": (rates, [0.3, 0.4, 0.2])}, mode="max")
+    axes, strip = figure.axes
+    np.testing.assert_allclose(line(figure, "sgd").get_ydata(), [0.6, 0.8, np.nan])
+    assert axes.get_yscale() == "linear"
+    rings = [
+        np.asarray(one.get_xydata())[0].tolist() for one in axes.get_lines() if one.get_markersize() == 15
+    ]
+    assert rings == [[0.1, 0.8], [0.1, 0.4]]
+    legend: Any = axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "sgd\nbest 0.8 at 0.1",
+        "adam\nbest 0.4 at 0.1",
+    ]
+    assert marks(strip, styles(["sgd"])["sgd"].color) == [1.0]
+    band = np.asarray(axes.collections[0].get_paths()[0].vertices)
+    assert [band[band[:, 0] == rate, 1].min() for rate in (0.01, 0.1)] == [0.5, 0.8]
+    assert [band[band[:, 0] == rate, 1].max() for rate in (0.01, 0.1)] == [0.7, 0.9]
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="no results"):
         sensitivity({})
     with pytest.raises(ValueError, match=r"settings of 'sgd' have to be positive .* smallest 0"):
         sensitivity({"sgd": ([0.0, 1.0], [1.0, 2.0])})
+    with pytest.raises(ValueError, match="mode is 'best'"):
+        sensitivity({"sgd": ([0.1], [1.0])}, mode="best")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"'sgd' has 2 settings but losses of shape \(3,\)"):
         sensitivity({"sgd": ([0.1, 1.0], [1.0, 2.0, 3.0])})

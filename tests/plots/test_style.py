@@ -193,6 +193,9 @@ import jaxopt_edu.plots as plots
 for call in (
     lambda: plots.curves({"sgd": [2.0, 1.0]}, ylabel="loss"),
     lambda: plots.sensitivity({"sgd": ([0.1, 1.0], [2.0, 1.0])}),
+    lambda: plots.budget({"sgd": [2.0, 1.0]}),
+    lambda: plots.parallel({"rate": [0.1, 1.0]}, [2.0, 1.0], label="loss"),
+    lambda: plots.heat_map([0.1, 1.0], [0.1, 1.0], [2.0, 1.0], xlabel="rate", ylabel="decay", label="loss"),
     lambda: plots.paths(lambda w: w[0] ** 2 + w[1] ** 2, ((-1, 1), (-1, 1)), {"sgd": [[0.5, 0.5]]}),
 ):
     try:
@@ -202,7 +205,7 @@ for call in (
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 6
     assert all('pip install "jaxopt-edu[plots]"' in line for line in lines)
 
 
