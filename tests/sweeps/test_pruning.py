@@ -62,7 +62,7 @@ def test_population_based_training_pairs_the_worst_with_the_best():
     [
         (lambda: Halving(min_steps=0), "Halving: min_steps = 0"),
         (lambda: Hyperband(factor=1), "Hyperband: factor = 1 must be a whole number of at least 2"),
-        (lambda: MedianStopping(interval=1.5), "MedianStopping: interval = 1.5"),
+        (lambda: MedianStopping(interval=-1), "MedianStopping: interval = -1"),
         (lambda: PopulationBased(interval=5, share=0.6), "share = 0.6 must be above 0 and at most 0.5"),
         (lambda: PopulationBased(interval=5, factors=(0, 1)), "factors = .* two finite numbers above 0"),
     ],
