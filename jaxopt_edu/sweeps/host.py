@@ -62,6 +62,16 @@ def restored(tree: Any, like: Any) -> Any:
     return jax.tree.map(key, tree, like)
 
 
+def wait_for_all(what: str) -> None:
+    """Go on when all processes of the sweep have come here.
+
+    Args:
+        what: the place in the program; the same in all processes.
+    """
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
 def placed_array(host: Any, sharding: Sharding) -> jax.Array:
     """One array on the devices of all processes, each of which holds the whole of it on its host.
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.storage import load, read, save
+from jaxopt_edu.sweeps.host import wait_for_all
 from jaxopt_edu.sweeps.identity import versions
 
 SPEC, JOURNAL, PARTIAL = "spec.json", "journal.jsonl", "partial.npz"
@@ -58,11 +59,14 @@ class Store:
                 )
             self._compare(spec)
             self.events = read_journal(self.path, mend=self.writes)
+            wait_for_all("the journal is read")
             return
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FileExistsError(
                 f"{self.path} holds other things (there is no {SPEC} in it); choose another folder."
             )
+        # Or a slow process would find what a fast one has just begun to write.
+        wait_for_all("the folder is looked at")
         if self.writes:
             for folder in (self.path, self.path / "curves", self.path / "state"):
                 folder.mkdir(parents=True, exist_ok=True)
