@@ -60,12 +60,12 @@ def table(
 
 
 def text(words: str) -> None:
-    """Print words as they are.
+    """Print words as they are; long lines are left to the terminal.
 
     Args:
         words: any text.
     """
-    console().print(words, markup=False)
+    console().print(words, markup=False, soft_wrap=True)
 
 
 def code(source: str) -> None:

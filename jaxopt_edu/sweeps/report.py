@@ -144,10 +144,11 @@ def sensitivity(result: SweepResult, rates: Mapping[str, str]) -> "Figure":
         best = order[np.unique(bins[order], return_index=True)[1]]
         lines[name] = (rate[best], values[places[best]])
     names = set(rates.values())
+    end = "each run's end" if (result.states == "PRUNED").any() else "the end"
     return plots.sensitivity(
         lines,
         xlabel=names.pop() if len(names) == 1 else "learning rate",
-        ylabel=f"{ylabel} at the end",
+        ylabel=f"{ylabel} at {end}",
         log=log,
         title="How much the learning rate matters" + ("" if alone else ", the rest at its best"),
     )
