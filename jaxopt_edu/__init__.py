@@ -11,7 +11,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxopt_edu import core, problems, schedules, training
+from jaxopt_edu import core, problems, schedules, sweeps, training
 from jaxopt_edu.core import (
     Optimizer,
     chain,
@@ -24,6 +24,18 @@ from jaxopt_edu.core import (
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_edu.storage import load, save
+from jaxopt_edu.sweeps import (
+    SweepResult,
+    choice,
+    grid,
+    loguniform,
+    normal,
+    quniform,
+    randint,
+    sample,
+    sweep,
+    uniform,
+)
 from jaxopt_edu.training import FitResult, fit
 from jaxopt_edu.wrappers import compensated, half_state
 
@@ -33,29 +45,40 @@ if TYPE_CHECKING:
 __all__ = [
     "FitResult",
     "Optimizer",
+    "SweepResult",
     "adadelta",
     "adagrad",
     "adam",
     "chain",
+    "choice",
     "compensated",
     "core",
     "describe",
     "fit",
+    "grid",
     "half_state",
     "hyperparameters",
     "lift",
     "load",
+    "loguniform",
     "momentum",
     "nesterov",
+    "normal",
     "plots",
     "problems",
+    "quniform",
+    "randint",
     "replace",
     "rmsprop",
+    "sample",
     "save",
     "schedules",
     "sgd",
     "stack",
+    "sweep",
+    "sweeps",
     "training",
+    "uniform",
     "unstack",
 ]
 

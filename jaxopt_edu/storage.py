@@ -155,6 +155,22 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return _open(path)[2]
 
 
+def read_leaves(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the leaves of a file that `save` wrote, without their structure.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name to leaf, as `named_leaves` gives them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or not one of ours.
+    """
+    return _open(path)[1]
+
+
 def structure(tree: Any) -> str:
     """A tree's structure as text that is the same in every process.
 
@@ -165,6 +181,15 @@ def structure(tree: Any) -> str:
         The types, names and static parts of its nodes, without memory addresses.
     """
     return re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf is an array of random keys, or the shape of one.
+
+    >>> is_key(jax.random.key(0)), is_key(jnp.zeros(2)), is_key(0.5)
+    (True, False, False)
+    """
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _open(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
@@ -229,7 +254,7 @@ def _like(name: str, wanted: Any, leaf: Any) -> Any:
 
 
 def _to_numpy(name: str, leaf: Any) -> tuple[np.ndarray, str]:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         return np.asarray(jax.random.key_data(leaf)), f"key<{jax.random.key_impl(leaf)}>"
     array = np.asarray(leaf)
     # npz knows NumPy's own dtypes only; bfloat16 and its like are stored as the integers of their bits.

@@ -6,7 +6,7 @@ import sys
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli.console import table
-from jaxopt_edu.core.editing import describe
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.optimizers import OPTIMIZERS
 
 

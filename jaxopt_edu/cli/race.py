@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from jaxopt_edu import problems
+from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.files import check_folder, whole_folder
@@ -70,13 +71,13 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=f"length of each run (default: {SURFACE_STEPS} on a surface, {DATA_STEPS} on data)",
     )
     parser.add_argument(
         "--seeds",
-        type=_positive,
+        type=positive,
         metavar="N",
         default=5,
         help="runs of each setting on data (default: %(default)s)",
@@ -215,13 +216,3 @@ def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Ca
         return data_report(name, results, seeds=options.seeds)
 
     return race
-
-
-def _positive(word: str) -> int:
-    try:
-        number = int(word)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
-    return number

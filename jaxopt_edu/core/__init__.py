@@ -2,9 +2,10 @@
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.composition import chain
-from jaxopt_edu.core.editing import describe, hyperparameters, replace, stack, unstack
+from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import first_count, map_rule, next_count, zeros_like
 
@@ -21,10 +22,12 @@ __all__ = [
     "divide",
     "first_count",
     "hyperparameters",
+    "kind",
     "lift",
     "map_rule",
     "next_count",
     "replace",
+    "settings",
     "squared_magnitude",
     "squared_root",
     "stack",

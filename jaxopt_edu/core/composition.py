@@ -163,6 +163,19 @@ def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
     return [Optimizer(*pair) for pair in zip(init.args[0], update.args[0], strict=True)]
 
 
+def rest_of(optimizer: optax.GradientTransformation) -> tuple[Callable[..., Optimizer], tuple[Any, ...]]:
+    """What a composed transform was made with besides its members.
+
+    Args:
+        optimizer: a composed transform.
+
+    Returns:
+        The factory, and the arguments that follow the members.
+    """
+    init, update = _partials(optimizer)
+    return update.func.factory, tuple(init.args[1:])
+
+
 def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Optimizer]) -> Optimizer:
     """The same composition of other members.
 
@@ -173,8 +186,8 @@ def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Opti
     Returns:
         The composed transform.
     """
-    init, update = _partials(optimizer)
-    return update.func.factory(*transforms, *init.args[1:])
+    factory, further = rest_of(optimizer)
+    return factory(*transforms, *further)
 
 
 def _partials(optimizer: optax.GradientTransformation) -> tuple[Any, Any]:

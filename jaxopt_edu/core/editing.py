@@ -1,53 +1,18 @@
-"""Read and change an optimizer's hyperparameters, whatever it is made of."""
+"""Change an optimizer's hyperparameters; stack optimizers and take them apart again."""
 
-import inspect
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.core import Tracer
+from jax.tree_util import Partial
 
 from jaxopt_edu.core.composition import as_pytree, members, recompose
-from jaxopt_edu.core.transform import Foreign, Optimizer
-
-
-def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) -> dict[str, Any]:
-    """The hyperparameters by name; with a state, the numbers in force at the next update.
-
-    Args:
-        optimizer: an optimizer of this library, a lifted one, or a chain. In a chain a name that
-            occurs more than once is preceded by the position of its transform: "0.learning_rate".
-        state: the optimizer's state. If it is given, schedules are asked at its count.
-
-    Returns:
-        Name to value, in the order of the factory's signature. An optax transform that was not lifted
-        shows none.
-
-    >>> import jaxopt_edu as jo
-    >>> hyperparameters(jo.momentum(learning_rate=0.1))
-    {'learning_rate': 0.1, 'momentum': 0.9}
-    """
-    if (transforms := members(optimizer)) is not None:
-        states: Sequence[Any] = [None] * len(transforms)
-        if state is not None:
-            states = _static(optimizer).step.inner_states(state, len(transforms))
-        each = [hyperparameters(*pair) for pair in zip(transforms, states, strict=True)]
-        names = [name for values in each for name in values]
-        return {
-            # A name that begins with a position is one in a chain of its own: "1.0.learning_rate".
-            name if names.count(name) == 1 and not name[:1].isdecimal() else f"{position}.{name}": value
-            for position, values in enumerate(each)
-            for name, value in values.items()
-        }
-    if (page := _page(optimizer)) is None:
-        return {}
-    keywords = _keywords(optimizer)
-    if state is not None:
-        return page.in_force(keywords, state)
-    return {name: value for name, value in page.arguments(keywords).items() if name in keywords}
+from jaxopt_edu.core.reading import describe, hyperparameters, keywords_of, page_of, parts, show
+from jaxopt_edu.core.transform import Optimizer
 
 
 def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimizer:
@@ -55,8 +20,9 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
 
     Args:
         optimizer: an optimizer of this library, a lifted one, a chain, or a stack of them.
-        **changes: new values by name. In a chain, `**{"0.learning_rate": 0.1}` picks the transform. In a
-            stack, a value of shape (n,) gives each optimizer its own.
+        **changes: new values by name. In a chain, `**{"0.learning_rate": 0.1}` picks the transform, and
+            `**{"learning_rate.peak": 0.1}` a schedule's own number. In a stack, a value of shape (n,) gives
+            each optimizer its own.
 
     Returns:
         A new optimizer of the same structure.
@@ -74,35 +40,19 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
         return stack([replace(each, **row) for each, row in zip(unstack(optimizer), rows, strict=True)])
     if (transforms := members(optimizer)) is not None:
         return _replace_in_chain(optimizer, transforms, changes)
-    page = _page(optimizer)
-    arguments = {} if page is None else page.arguments(_keywords(optimizer))
-    for name in changes:
-        if name not in arguments:
+    page = page_of(optimizer)
+    arguments = {} if page is None else page.arguments(keywords_of(optimizer))
+    inside: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        if (owner := _owner(arguments, name)) is None:
             raise ValueError(_unknown(optimizer, name, list(arguments)))
-    return as_pytree(optimizer) if page is None else page.factory(**(arguments | changes))
-
-
-def describe(optimizer: optax.GradientTransformation) -> str:
-    """One line that says which optimizer it is: "adam(learning_rate=0.001, b1=0.9, …)".
-
-    Args:
-        optimizer: any optax transform.
-
-    Returns:
-        Text. The numbers of an optax transform that was not lifted cannot be seen and stand as "…".
-
-    >>> import jaxopt_edu as jo
-    >>> describe(jo.sgd(learning_rate=jo.schedules.cosine(peak=0.1, steps=100)))
-    'sgd(learning_rate=cosine(peak=0.1, steps=100, final=0))'
-    """
-    if (transforms := members(optimizer)) is not None:
-        return f"{_static(optimizer).name}({', '.join(map(describe, transforms))})"
-    if (page := _page(optimizer)) is None:
-        function = getattr(optimizer.update, "func", optimizer.update)
-        return f"{(function if isinstance(function, Foreign) else Foreign(function)).__name__}(…)"
-    values = page.arguments(_keywords(optimizer))
-    shown = {name: value for name, value in values.items() if name in _keywords(optimizer)}
-    return _call(page.name, shown)
+        if name == owner:
+            arguments[name] = value
+        else:
+            inside.setdefault(owner, {})[name.removeprefix(f"{owner}.")] = value
+    for owner, places in inside.items():
+        arguments[owner] = _with_parts(arguments[owner], places)
+    return as_pytree(optimizer) if page is None else page.factory(**arguments)
 
 
 def stack(optimizers: Sequence[optax.GradientTransformation]) -> Optimizer:
@@ -173,18 +123,6 @@ def _stacked(*leaves: Any) -> jax.Array:
         return jnp.stack(arrays)
 
 
-def _static(optimizer: optax.GradientTransformation) -> Any:
-    return getattr(optimizer.update, "func", None)
-
-
-def _keywords(optimizer: optax.GradientTransformation) -> dict[str, Any]:
-    return getattr(optimizer.update, "keywords", {})
-
-
-def _page(optimizer: optax.GradientTransformation) -> Any:
-    return _static(optimizer) if hasattr(_static(optimizer), "in_force") else None
-
-
 def _stack_size(optimizer: optax.GradientTransformation) -> int | None:
     sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(optimizer)}
     return sizes.pop()[0] if len(sizes) == 1 and sizes != {()} else None
@@ -199,56 +137,59 @@ def _row(value: Any, position: int, size: int) -> Any:
 
 
 def _replace_in_chain(optimizer: Any, transforms: list[Optimizer], changes: dict[str, Any]) -> Optimizer:
+    # All changes of one transform at once: one of them alone might not be allowed.
+    grouped: dict[int, dict[str, Any]] = {}
     for name, value in changes.items():
         position, _, plain = name.partition(".") if name[:1].isdecimal() else ("", "", name)
         asked = [i for i in range(len(transforms)) if position in ("", str(i))]
-        shown = [i for i in asked if plain in hyperparameters(transforms[i])]
+        shown = [i for i in asked if _owner(hyperparameters(transforms[i]), plain) is not None]
         # A lifted transform also has arguments that are no numbers yet, such as momentum=None.
         owners = shown or [i for i in asked if plain in _replaceable(transforms[i])]
         if len(owners) != 1:
             raise ValueError(_unknown(optimizer, name, list(hyperparameters(optimizer))))
-        transforms[owners[0]] = replace(transforms[owners[0]], **{plain: value})
+        grouped.setdefault(owners[0], {})[plain] = value
+    for place, inner in grouped.items():
+        transforms[place] = replace(transforms[place], **inner)
     return recompose(optimizer, transforms)
 
 
 def _replaceable(optimizer: optax.GradientTransformation) -> list[str]:
     if members(optimizer) is not None:
         return list(hyperparameters(optimizer))
-    page = _page(optimizer)
-    return [] if page is None else list(page.arguments(_keywords(optimizer)))
+    page = page_of(optimizer)
+    return [] if page is None else list(page.arguments(keywords_of(optimizer)))
 
 
 def _unknown(optimizer: Any, name: str, known: list[str]) -> str:
     return f"{describe(optimizer)} has no hyperparameter {name!r}; it has {', '.join(known) or 'none'}."
 
 
-def _call(name: str, values: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{key}={_value(value)}' for key, value in values.items())})"
+def _owner(names: Iterable[str], place: str) -> str | None:
+    return next((name for name in names if place == name or place.startswith(f"{name}.")), None)
 
 
-def _value(value: Any) -> str:
-    if type(value) in (tuple, list):
-        return f"[{', '.join(map(_value, value))}]"
+def _with_parts(value: Any, changes: dict[str, Any]) -> Any:
     if isinstance(value, optax.GradientTransformation):
-        return describe(value)
-    if callable(value):
-        return _schedule(value)
-    if isinstance(value, Tracer):
-        return f"traced {value.dtype}{list(value.shape)}"
-    if isinstance(value, int | float | np.ndarray | jax.Array):
-        numbers = np.asarray(value, np.float64)
-        if numbers.ndim == 0:
-            return f"{numbers:g}"
-        shown = [f"{number:g}" for number in numbers.ravel()[:3]]
-        return f"[{', '.join(shown)}{', …' if numbers.size > 3 else ''}]"
-    return repr(value)
+        return replace(value, **changes)
+    known = parts(value)
+    inside: dict[str, dict[str, Any]] = {}
+    for place, new in changes.items():
+        head, _, rest = place.partition(".")
+        if head not in known:
+            raise ValueError(f"{show(value)} has no part {head!r}; it has {', '.join(known) or 'none'}.")
+        inside.setdefault(head, {})[rest] = new
+    changed = known | {
+        head: inner[""] if "" in inner else _with_parts(known[head], inner) for head, inner in inside.items()
+    }
+    return _rebuilt(value, changed) if isinstance(value, Partial) else type(value)(changed.values())
 
 
-def _schedule(schedule: Any) -> str:
-    function = getattr(schedule, "func", None)
-    if function is None:
-        return type(schedule).__name__
-    if isinstance(function, Foreign):
-        return f"{function.__name__}(…)"
-    order = [name for name in inspect.signature(function).parameters if name in schedule.keywords]
-    return _call(function.__name__.lstrip("_"), {name: schedule.keywords[name] for name in order})
+def _rebuilt(schedule: Partial, changed: dict[str, Any]) -> Any:
+    function = schedule.func
+    # What `cosine` builds calls `_cosine` of the same module; only the factory checks the numbers.
+    name = getattr(function, "__name__", "")
+    factory = getattr(sys.modules.get(function.__module__), name.removeprefix("_"), None)
+    if name.startswith("_") and factory is not None:
+        return factory(**changed)
+    positional = [changed.pop(str(position)) for position in range(len(schedule.args))]
+    return Partial(function, *positional, **changed)

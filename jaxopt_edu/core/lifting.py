@@ -131,8 +131,15 @@ class LiftedPage:
         }
 
     def rebuild(self, keywords: Mapping[str, Any]) -> Optimizer:
-        """The optax transform, made anew from its (perhaps traced) numbers."""
-        return optax.with_extra_args_support(self.factory.factory(**self.arguments(keywords)))
+        """The optax transform, made anew from its (perhaps traced) numbers.
+
+        Raises:
+            TypeError: the factory makes something else.
+        """
+        made = self.factory.factory(**self.arguments(keywords))
+        if not isinstance(made, optax.GradientTransformation):
+            raise TypeError(f"lift: {self.name} makes a {type(made).__name__}, not an optax transform.")
+        return optax.with_extra_args_support(made)
 
     def __call__(self, updates: Any, state: Any, params: Any = None, **keywords: Any) -> tuple[Any, Any]:
         """One step of the optax transform, under the promotion rules that optax was written for."""

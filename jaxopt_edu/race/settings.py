@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from jaxopt_edu.core.editing import describe, replace
+from jaxopt_edu.core.editing import replace
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS, adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 
@@ -67,7 +68,7 @@ def apply_settings(
     Raises:
         ValueError: a text has another form, or a method, hyperparameter or value that does not exist.
 
-    >>> from jaxopt_edu.core.editing import describe
+    >>> from jaxopt_edu.core.reading import describe
     >>> changed, pairs = apply_settings(default_settings(["sgd"]), ["sgd.learning_rate=0.5"])
     >>> describe(changed["sgd"]), sorted(pairs)
     ('sgd(learning_rate=0.5)', [('sgd', 'learning_rate')])

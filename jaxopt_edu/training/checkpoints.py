@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.storage import load, read, save
+from jaxopt_edu.storage import is_key, load, read, save
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry
 
@@ -222,7 +222,7 @@ def _remove(path: Path) -> None:
 
 
 def _plain(value: Any) -> np.ndarray:
-    if isinstance(value, jax.Array) and jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if is_key(value):
         value = jax.random.key_data(value)
     return np.asarray(value)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.files import whole_folder
-from jaxopt_edu.storage import named_leaves, read
+from jaxopt_edu.storage import is_key, named_leaves, read
 from jaxopt_edu.training.checkpoints import Checkpoint, Checkpoints, Identity, read_npz, write_npz
 from jaxopt_edu.training.loop import Carry
 
@@ -118,17 +118,13 @@ def _numbered(carry: Carry) -> dict[str, jax.Array]:
 
 
 def _data(leaf: jax.Array) -> jax.Array:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _like(wanted: jax.Array, data: Any) -> jax.Array:
-    if _is_key(wanted):
+    if is_key(wanted):
         return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(wanted))
     return jnp.asarray(data)
-
-
-def _is_key(leaf: jax.Array) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _kinds(carry: Carry) -> dict[str, str]:

@@ -6,13 +6,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(show: bool | None, total: int, done: int) -> Iterator[Callable[[int, float], None]]:
+def progress_bar(
+    show: bool | None, total: int, done: int, *, label: str = "loss", announcement: str = ""
+) -> Iterator[Callable[[int, float], None]]:
     """Show how far a run is, its loss and its speed, on standard error.
 
     Args:
         show: whether; None for where standard error is a terminal and rich is installed.
         total: number of steps of the run.
         done: number of steps made before it was resumed.
+        label: what is shown beside its value.
+        announcement: a line above the bar.
 
     Yields:
         `report(step, loss)`, to be called now and then.
@@ -35,11 +39,13 @@ def progress_bar(show: bool | None, total: int, done: int) -> Iterator[Callable[
     columns = (
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4g}"),
+        TextColumn(f"{label} {{task.fields[loss]:.4g}}"),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
+        if announcement:
+            bars.console.print(announcement, markup=False, highlight=False)
         task = bars.add_task("", total=total, completed=done, loss=float("nan"), speed="")
 
         def report(step: int, loss: float) -> None:

@@ -6,6 +6,7 @@ makes a batch of one entry (`draw`). The batches depend on the key and the step 
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol
@@ -36,6 +37,35 @@ class Source(Protocol):
         ...
 
 
+Recipe = Callable[[Any, tuple[Any, Any], int], Any]
+"""(key, place, steps) -> entries: pure and hashable, so that runs with other keys can share it."""
+
+
+@dataclass(frozen=True)
+class ShuffledIndices:
+    """Every example once an epoch; the place is (epoch, offset)."""
+
+    examples: int
+    batch_size: int
+
+    def __call__(self, key: jax.Array, place: tuple[Any, Any], steps: int) -> jax.Array:
+        """Indices, shape (steps, batch_size)."""
+        return shuffled_indices(key, *place, steps=steps, examples=self.examples, batch_size=self.batch_size)
+
+
+@dataclass(frozen=True)
+class DrawnIndices:
+    """Every example drawn independently; the place is (step, 0)."""
+
+    examples: int
+    batch_size: int
+
+    def __call__(self, key: jax.Array, place: tuple[Any, Any], steps: int) -> jax.Array:
+        """Indices, shape (steps, batch_size)."""
+        keys = _step_keys(key, place, steps)
+        return jax.vmap(lambda each: jax.random.randint(each, (self.batch_size,), 0, self.examples))(keys)
+
+
 class ArraySource:
     """Batches out of arrays that lie on the device."""
 
@@ -60,13 +90,21 @@ class ArraySource:
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """Indices into the arrays, shape (steps, batch_size); None where every batch is all examples."""
+        return _jitted_entries(self.recipe, self.key, self.place(first), steps=steps), steps
+
+    @property
+    def recipe(self) -> "Recipe":
+        """How the indices are made of a key."""
         if self.batch_size is None:
-            return None, steps
-        sizes = {"steps": steps, "examples": self.examples, "batch_size": self.batch_size}
-        if self.replacement:
-            return _drawn_indices(self.key, first, **sizes), steps
-        epoch, offset = divmod(first * self.batch_size, self.examples)
-        return _shuffled_indices(self.key, epoch, offset, **sizes), steps
+            return _no_entries
+        sizes = (self.examples, self.batch_size)
+        return DrawnIndices(*sizes) if self.replacement else ShuffledIndices(*sizes)
+
+    def place(self, first: int) -> tuple[int, int]:
+        """Epoch and offset for shuffled batches, else the step; in exact integers."""
+        if self.batch_size is None or self.replacement:
+            return first, 0
+        return divmod(first * self.batch_size, self.examples)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -83,7 +121,16 @@ class SampleSource:
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """One key a step."""
-        return _step_keys(self.key, first, steps=steps), steps
+        return _jitted_entries(self.recipe, self.key, self.place(first), steps=steps), steps
+
+    @property
+    def recipe(self) -> "Recipe":
+        """How a step's key is made of the run's."""
+        return _step_keys
+
+    def place(self, first: int) -> tuple[int, int]:
+        """The step."""
+        return first, 0
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -97,6 +144,15 @@ class NoSource:
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """Nothing."""
         return None, steps
+
+    @property
+    def recipe(self) -> "Recipe":
+        """Nothing is made of a key."""
+        return _no_entries
+
+    def place(self, first: int) -> tuple[int, int]:
+        """The step."""
+        return first, 0
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -197,19 +253,18 @@ def _whole(arrays: Any, entry: None) -> Any:
     return arrays
 
 
-_shuffled_indices = jax.jit(shuffled_indices, static_argnames=("steps", "examples", "batch_size"))
+def _no_entries(key: jax.Array, place: tuple[Any, Any], steps: int) -> None:
+    return None
 
 
-@partial(jax.jit, static_argnames=("steps", "examples", "batch_size"))
-def _drawn_indices(key: jax.Array, first: int, *, steps: int, examples: int, batch_size: int) -> jax.Array:
-    keys = _step_keys(key, first, steps=steps)
-    return jax.vmap(lambda each: jax.random.randint(each, (batch_size,), 0, examples))(keys)
-
-
-@partial(jax.jit, static_argnames="steps")
-def _step_keys(key: jax.Array, first: int, *, steps: int) -> jax.Array:
-    numbers = jnp.asarray(first, jnp.int32) + jnp.arange(steps, dtype=jnp.int32)
+def _step_keys(key: jax.Array, place: tuple[Any, Any], steps: int) -> jax.Array:
+    numbers = jnp.asarray(place[0], jnp.int32) + jnp.arange(steps, dtype=jnp.int32)
     return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+
+
+@partial(jax.jit, static_argnames=("recipe", "steps"))
+def _jitted_entries(recipe: Recipe, key: jax.Array | None, place: tuple[int, int], *, steps: int) -> Any:
+    return recipe(key, place, steps)
 
 
 def _kinds(batch: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli import main
-from jaxopt_edu.core.editing import describe
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.optimizers import OPTIMIZERS
 
 

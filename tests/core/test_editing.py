@@ -1,4 +1,4 @@
-"""hyperparameters, replace, describe, stack and unstack."""
+"""replace, stack and unstack."""
 
 import chex
 import jax
@@ -12,48 +12,6 @@ from jaxopt_edu.core import Limit, Optimizer, build
 from tests.registry import OPTIMIZERS, each_optimizer, gradient_stream, scan_updates
 
 COSINE = jo.schedules.cosine(peak=0.5, steps=4)
-
-
-def state_after(opt, steps):
-    w = jnp.ones(2)
-    state = opt.init(w)
-    for _ in range(steps):
-        with jax.numpy_dtype_promotion("standard"):
-            _, state = opt.update(w, state, w)
-    return state
-
-
-@each_optimizer
-def test_hyperparameters_reads_what_the_factory_was_given_in_its_order(row):
-    assert list(jo.hyperparameters(row.build()).items()) == list(row.hyperparameters.items())
-
-
-@each_optimizer
-def test_with_a_state_schedules_are_numbers(row):
-    opt = row.build(learning_rate=COSINE)
-    for steps in (0, 1, 4, 6):
-        values = jo.hyperparameters(opt, state_after(opt, steps))
-        np.testing.assert_allclose(
-            values.pop("learning_rate"), 0.25 * (1 + np.cos(np.pi * min(steps / 4, 1))), atol=1e-7
-        )
-        assert values == {name: row.hyperparameters[name] for name in values}
-
-
-@each_optimizer
-def test_with_another_optimizers_state_it_refuses(row):
-    other = next(other for other in OPTIMIZERS if other.name != row.name).build()
-    with pytest.raises(TypeError, match=row.state_type.__name__):
-        jo.hyperparameters(row.build(), state_after(other, 0))
-
-
-def test_hyperparameters_of_a_chain_are_counted_only_where_names_clash():
-    opt = jo.chain(jo.lift(optax.clip_by_global_norm)(max_norm=1.0), jo.sgd(0.1), jo.momentum(0.2))
-    assert jo.hyperparameters(opt) == {
-        "max_norm": 1.0,
-        "1.learning_rate": 0.1,
-        "2.learning_rate": 0.2,
-        "momentum": 0.9,
-    }
 
 
 @pytest.mark.parametrize(
@@ -72,31 +30,6 @@ def test_every_name_that_hyperparameters_gives_replace_takes(opt):
     for name in before:
         after = jo.hyperparameters(jo.replace(opt, **{name: 0.75}))
         assert after == before | {name: 0.75}
-
-
-def test_hyperparameters_of_a_chain_with_a_state():
-    opt = jo.chain(optax.clip(1.0), jo.chain(jo.sgd(COSINE)), jo.lift(optax.adam)(COSINE))
-    values = jo.hyperparameters(opt, state_after(opt, 2))
-    np.testing.assert_allclose([values["1.learning_rate"], values["2.learning_rate"]], 0.25, rtol=1e-6)
-    for state in (state_after(opt, 0)[:2], jnp.zeros(2), {}):  # type: ignore[index]
-        with pytest.raises(ValueError, match="tuple of 3 states"):
-            jo.hyperparameters(opt, state)
-
-
-def test_hyperparameters_of_a_lifted_optimizer_with_a_state():
-    opt = jo.lift(optax.adamw)(COSINE, weight_decay=0.5)
-    assert jo.hyperparameters(opt)["learning_rate"] is not None
-    values = jo.hyperparameters(opt, state_after(opt, 2))
-    np.testing.assert_allclose(values["learning_rate"], 0.25, rtol=1e-6)
-    assert values["weight_decay"] == 0.5
-    clip = jo.lift(optax.clip)(COSINE)
-    with pytest.raises(ValueError, match="clip: max_delta is a schedule, but the state given has no count"):
-        jo.hyperparameters(clip, optax.EmptyState())
-
-
-def test_an_optax_transform_shows_no_hyperparameters():
-    assert jo.hyperparameters(optax.sgd(0.1)) == {}
-    assert jo.hyperparameters(jo.chain(optax.sgd(0.1))) == {}
 
 
 @each_optimizer
@@ -193,6 +126,29 @@ def test_replace_in_a_stack_of_chains():
     }
 
 
+def test_replace_inside_a_schedule():
+    opt = jo.chain(jo.sgd(COSINE), jo.momentum(0.2))
+    changed = jo.replace(opt, **{"0.learning_rate.peak": 0.25, "0.learning_rate.steps": 8, "momentum": 0.5})
+    assert jo.describe(changed) == (
+        "chain(sgd(learning_rate=cosine(peak=0.25, steps=8, final=0)), "
+        "momentum(learning_rate=0.2, momentum=0.5))"
+    )
+    # Together they are right, one after the other they would not be.
+    warmed = jo.sgd(jo.schedules.warmup_cosine(peak=1.0, warmup_steps=10, steps=100))
+    longer = {"learning_rate.warmup_steps": 200, "learning_rate.steps": 1000}
+    assert jo.describe(jo.replace(jo.chain(warmed), **longer)) == (
+        "chain(sgd(learning_rate=warmup_cosine(peak=1, warmup_steps=200, steps=1000, final=0)))"
+    )
+    with pytest.raises(ValueError, match=r"cosine: steps = -1\.0 is out of range"):
+        jo.replace(jo.sgd(COSINE), **{"learning_rate.steps": -1.0})
+    with pytest.raises(ValueError, match=r"cosine\(.*\) has no part 'top'; it has peak, steps, final"):
+        jo.replace(jo.sgd(COSINE), **{"learning_rate.top": 1.0})
+    with pytest.raises(ValueError, match=r"0.1 has no part 'peak'; it has none"):
+        jo.replace(jo.sgd(0.1), **{"learning_rate.peak": 1.0})
+    with pytest.raises(ValueError, match=r"no hyperparameter '1.learning_rate.peak'"):
+        jo.replace(jo.chain(jo.sgd(COSINE)), **{"1.learning_rate.peak": 1.0})
+
+
 def test_replace_works_under_jit():
     @jax.jit
     def updates(opt, rate, w):
@@ -200,36 +156,6 @@ def test_replace_works_under_jit():
         return opt.update(w, opt.init(w), w)[0]
 
     chex.assert_trees_all_equal(updates(jo.sgd(0.1), 0.5, jnp.ones(2)), jnp.full(2, -0.5))
-
-
-def test_describe():
-    stacked = jo.stack([jo.sgd(rate) for rate in (0.5, 0.25, 0.125, 1)])
-    warmed = jo.schedules.joined([jo.schedules.warmup(1.0, 2), optax.cosine_decay_schedule(1.0, 9)], [2])
-    for opt, text in [
-        (jo.adam(), "adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08)"),
-        (jo.sgd(jnp.float32(0.25)), "sgd(learning_rate=0.25)"),
-        (stacked, "sgd(learning_rate=[0.5, 0.25, 0.125, …])"),
-        (jo.sgd(optax.linear_schedule(1.0, 0.0, 9)), "sgd(learning_rate=polynomial_schedule(…))"),
-        (
-            jo.sgd(warmed),
-            "sgd(learning_rate=joined(schedules=[warmup(peak=1, steps=2, initial=0), "
-            "cosine_decay_schedule(…)], boundaries=[2]))",
-        ),
-        (jo.chain(optax.clip(1.0), jo.sgd(1)), "chain(clip(…), sgd(learning_rate=1))"),
-        (optax.clip_by_global_norm(1.0), "clip_by_global_norm(…)"),
-        (jo.lift(optax.sgd)(0.5, momentum=0.25), "sgd(learning_rate=0.5, momentum=0.25)"),
-        (
-            jo.lift(optax.apply_if_finite)(jo.sgd(0.5), max_consecutive_errors=3),
-            "apply_if_finite(inner=sgd(learning_rate=0.5))",
-        ),
-    ]:  # fmt: skip
-        assert jo.describe(opt) == text
-
-
-def test_describe_inside_jit_names_the_tracer():
-    texts = []
-    jax.jit(lambda opt: texts.append(jo.describe(opt)))(jo.sgd(0.1))
-    assert texts == ["sgd(learning_rate=traced float32[])"]
 
 
 @each_optimizer

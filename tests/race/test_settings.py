@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.core.editing import describe, hyperparameters
+from jaxopt_edu.core.reading import describe, hyperparameters
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.race import LEARNING_RATES, apply_settings, article_settings, default_settings
 from jaxopt_edu.race.settings import shown_setting

@@ -6,11 +6,9 @@ This file is also the training script that gets killed: `python test_crash.py FO
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from tests.crash import finish, kill_at, killed, launch
 
 EVERY = 2
 
@@ -53,57 +52,20 @@ def write(result, path):
     np.savez(path, *[np.frombuffer(np.asarray(leaf).tobytes(), np.uint8) for leaf in leaves])
 
 
-def kill_at(event, number):
-    """Have this process killed just before it does something for the n-th time."""
-    seen = 0
-
-    def hook(name, arguments):
-        nonlocal seen
-        if name == event and "step-" in str(arguments[0]):
-            seen += 1
-            if seen == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
-
-
 def script(folder, result, steps, *kills):
     """Train in a process for each kill, told as event:number, then to the end, then without a break."""
     for each in kills:
         event, number = each.split(":")
-        # JAX has not started its threads yet, so that a process can still be split off, imports and all.
-        child = os.fork()
-        if child == 0:
-            kill_at(event, int(number))
+
+        def work(event=event, number=number):
+            kill_at(event, int(number), "step-")
             train(folder, int(steps))
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
-        assert os.WIFSIGNALED(status), f"{each}: ended by itself with status {status}"
-        assert os.WTERMSIG(status) == signal.SIGKILL
+
+        killed(work, each)
         print(each, *sorted(os.listdir(folder)) if os.path.isdir(folder) else [], flush=True)
     write(train(folder, int(steps), lambda moment: print(moment.step, flush=True)), result)
     if kills:
         write(train(f"{folder}-whole", int(steps)), f"{result}-whole.npz")
-
-
-def launch(place, *arguments):
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(jo.__file__).parents[1]),
-        "JAX_COMPILATION_CACHE_DIR": str(place / "cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "XLA_FLAGS": "",
-    }
-    command = [sys.executable, "-W", "ignore::RuntimeWarning", __file__, *map(str, arguments)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(process):
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return output
 
 
 def assert_same_files(found, expected):
@@ -123,7 +85,7 @@ def assert_checkpoints_are_whole(folder):
 def test_killed_while_it_writes(tmp_path):
     """Before a draft is begun, before it gets its name, and before an old one is removed."""
     run, result = tmp_path / "run", tmp_path / "result.npz"
-    output = finish(launch(tmp_path, run, result, 24, "open:1", "os.rename:3", "os.remove:3"))
+    output = finish(launch(__file__, tmp_path, run, result, 24, "open:1", "os.rename:3", "os.remove:3"))
     first, second, third = (line.split() for line in output.splitlines()[:3])
     assert first == ["open:1"]
     # The third checkpoint was a draft only, and the run went on from the second.
@@ -146,10 +108,10 @@ def test_killed_at_random_moments(tmp_path):
     moments = random.Random(seed)
     steps = 2000 * EVERY
     run, result, expected = tmp_path / "run", tmp_path / "result.npz", tmp_path / "expected.npz"
-    whole = launch(tmp_path, tmp_path / "whole", expected, steps)
+    whole = launch(__file__, tmp_path, tmp_path / "whole", expected, steps)
     reached = []
     for number in range(20):
-        process = launch(tmp_path, run, result, steps)
+        process = launch(__file__, tmp_path, run, result, steps)
         assert process.stdout is not None
         if number % 5 == 4:
             # Anywhere from the first import on.
@@ -162,7 +124,7 @@ def test_killed_at_random_moments(tmp_path):
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
         assert_checkpoints_are_whole(run)
-    finish(launch(tmp_path, run, result, steps))
+    finish(launch(__file__, tmp_path, run, result, steps))
     finish(whole)
     # It did go on each time, rather than begin anew.
     assert reached == sorted(reached)

@@ -1,0 +1,55 @@
+"""What must be settled before JAX starts: its devices, its processes, its cache."""
+
+import os
+from pathlib import Path
+
+import jax
+
+
+def use_all_cores() -> None:
+    """Make each core of the CPU a device of its own, over which a sweep splits its runs.
+
+    A number that the user has set stays as it is, and so do devices that are there already.
+    """
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    available = getattr(os, "sched_getaffinity", None)
+    cores = len(available(0)) if available else os.cpu_count() or 1
+    try:
+        jax.config.update("jax_num_cpu_devices", cores)
+    except RuntimeError:
+        # JAX is running, inside another program: its devices are that program's choice.
+        return
+
+
+def keep_compiled_programs() -> None:
+    """Keep compiled programs in the user's cache folder, so that the same sweep starts at once the next time.
+
+    A folder that the user has set, by JAX_COMPILATION_CACHE_DIR, stays as it is.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(caches, "jaxopt_edu", "compiled")))
+
+
+def join_processes(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Join the other processes of a sweep; JAX knows by itself where it runs under Slurm, MPI or Kubernetes.
+
+    Args:
+        coordinator: HOST:PORT of process 0, where the others find it; None for what the cluster says.
+        processes: how many there are; None for what the cluster says.
+        process: which one this is, from 0; None for what the cluster says.
+
+    Raises:
+        ValueError: only some of the three are given, or no cluster says the others.
+    """
+    given = [coordinator, processes, process]
+    if any(each is None for each in given) and any(each is not None for each in given):
+        raise ValueError("--coordinator, --processes and --process go together; give all three, or none.")
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except ValueError as error:
+        raise ValueError(
+            f"--distributed finds no cluster to join ({error}); say where with --coordinator HOST:PORT "
+            "--processes N --process I."
+        ) from None

@@ -1,0 +1,160 @@
+"""An optimizer as JSON: which factory was called with what, so that a stored result can show it again.
+
+Only factories and schedules that this library or optax offers by name are called when a recipe is read;
+nothing is imported that the recipe names, and nothing is unpickled.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.tree_util import Partial
+
+from jaxopt_edu import schedules
+from jaxopt_edu.core.composition import chain, members, rest_of
+from jaxopt_edu.core.lifting import Lifted, lift
+from jaxopt_edu.core.reading import describe, keywords_of, page_of
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.storage import is_key
+from jaxopt_edu.wrappers import compensated, half_state
+
+FACTORIES: dict[str, Callable[..., Any]] = {
+    factory.__name__: factory for factory in (*OPTIMIZERS, chain, compensated, half_state)
+}
+PLAIN = (bool, int, float, str, type(None))
+
+
+class NotWritableError(ValueError):
+    """An optimizer, or a part of one, that no recipe can name."""
+
+
+def recipe(optimizer: optax.GradientTransformation) -> dict[str, Any]:
+    """Write down how an optimizer is made.
+
+    Args:
+        optimizer: one of this library, lifted from optax, or a chain of such.
+
+    Returns:
+        JSON; `from_recipe` reads it.
+
+    Raises:
+        NotWritableError: a part of it is from elsewhere, such as a factory of the user's own.
+
+    >>> import jaxopt_edu as jo
+    >>> recipe(jo.sgd(learning_rate=0.5))
+    {'factory': 'sgd', 'arguments': {'learning_rate': 0.5}}
+    """
+    if (transforms := members(optimizer)) is not None:
+        factory, further = rest_of(optimizer)
+        return {
+            "factory": _name(factory),
+            "members": [recipe(each) for each in transforms],
+            "further": [_value(each) for each in further],
+        }
+    if (page := page_of(optimizer)) is None:
+        raise NotWritableError(f"{describe(optimizer)} hides its numbers in a closure; lift its factory")
+    arguments = {name: _value(value) for name, value in page.arguments(keywords_of(optimizer)).items()}
+    if isinstance(page.factory, Lifted):
+        return {
+            "lift": _optax_name(page.factory),
+            "static": list(page.factory.static),
+            "arguments": arguments,
+        }
+    return {"factory": _name(page.factory), "arguments": arguments}
+
+
+def from_recipe(written: dict[str, Any]) -> Optimizer:
+    """Make an optimizer again.
+
+    Args:
+        written: JSON that `recipe` gave.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        ValueError: the recipe names something that does not exist here, or is none.
+
+    >>> import jaxopt_edu as jo
+    >>> describe(from_recipe(recipe(jo.lift(optax.lion)(learning_rate=0.5))))
+    'lion(learning_rate=0.5, b1=0.9, b2=0.99, weight_decay=0.001)'
+    """
+    if "members" in written:
+        transforms = [from_recipe(each) for each in written["members"]]
+        return _found(FACTORIES, written["factory"])(*transforms, *map(_read, written["further"]))
+    arguments = {name: _read(value) for name, value in written["arguments"].items()}
+    if "lift" in written:
+        factory = _found(vars(optax), written["lift"])
+        return lift(factory, static=tuple(written["static"]))(**arguments)
+    return _found(FACTORIES, written["factory"])(**arguments)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, optax.GradientTransformation):
+        return {"optimizer": recipe(value)}
+    if is_key(value):
+        return {"key": jax.random.key_data(value).tolist(), "implementation": str(jax.random.key_impl(value))}
+    if isinstance(value, Partial):
+        name = value.func.__name__.removeprefix("_")
+        if getattr(schedules, name, None) is None or value.func.__module__ != schedules.__name__:
+            raise NotWritableError(f"the schedule {name} is of another library")
+        return {"schedule": name, "arguments": {key: _value(part) for key, part in value.keywords.items()}}
+    if isinstance(value, tuple | list):
+        return {"list": [_value(part) for part in value]}
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return {"array": np.asarray(value, np.float64).tolist(), "dtype": str(value.dtype)}
+    raise NotWritableError(f"{value!r} is neither a number nor a schedule of ours")
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "optimizer" in value:
+        return from_recipe(value["optimizer"])
+    if "key" in value:
+        data = jax.numpy.array(value["key"], jax.numpy.uint32)
+        return jax.random.wrap_key_data(data, impl=value["implementation"])
+    if "schedule" in value:
+        arguments = {name: _read(part) for name, part in value["arguments"].items()}
+        return _found(SCHEDULES, value["schedule"])(**arguments)
+    if "list" in value:
+        return [_read(part) for part in value["list"]]
+    return jax.numpy.asarray(value["array"], value["dtype"])
+
+
+SCHEDULES: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        schedules.constant,
+        schedules.linear,
+        schedules.warmup,
+        schedules.exponential,
+        schedules.cosine,
+        schedules.joined,
+        schedules.warmup_cosine,
+    )
+}
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    if FACTORIES.get(factory.__name__) is not factory:
+        raise NotWritableError(f"{factory.__name__} is not a factory of this library")
+    return factory.__name__
+
+
+def _optax_name(lifted: Lifted) -> str:
+    for name, value in vars(optax).items():
+        if value is lifted.factory:
+            return name
+    raise NotWritableError(f"{lifted.__name__} is no factory that optax offers by name")
+
+
+def _found(known: Any, name: str) -> Callable[..., Any]:
+    if name.startswith("_") or not callable(known.get(name)):
+        raise ValueError(f"there is no {name!r} to make an optimizer of.")
+    return known[name]
