@@ -30,7 +30,7 @@ class Animation(NamedTuple):
         """Return the file's content; the animation runs without end.
 
         Args:
-            suffix: ".gif" or ".webp". WebP keeps every frame whole in fewer bytes, but takes longer.
+            suffix: ".gif" or ".webp". Both keep the frames exactly; WebP takes fewer bytes, and longer.
 
         Returns:
             The bytes; the same frames always give the same.

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-DIVERGED = "#EDEDED"
+LOST: dict[str, Any] = {"facecolor": "#EDEDED", "edgecolor": RULE, "hatch": "///", "linewidth": 0.0}
+HATCHING: Any = {"hatch.linewidth": 1.0, "hatch.color": RULE}  # patches take these from rcParams only
+CROSS: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "x",
+    "markersize": 7,
+    "color": QUIET,
+    "markeredgewidth": 1.4,
+}
 # Black with a white edge, so that they can be seen on any color.
 POINTS = ("P", "X", "D", "^", "s", "v")
 RING: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 17, "markerfacecolor": "none"}
@@ -149,12 +157,16 @@ def _places(name: str, values: ArrayLike) -> np.ndarray:
 def _cells(
     axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, look: Shading, logs: list[bool]
 ) -> ScalarMappable:
+    from matplotlib import rc_context
+    from matplotlib.patches import Rectangle
+
     edges = [_edges(places, log) for places, log in zip((x, y), logs, strict=True)]
     axes.set_xlim(edges[0][0], edges[0][-1])
     axes.set_ylim(edges[1][0], edges[1][-1])
     finite = np.ma.masked_invalid(values)
     if finite.mask.any():
-        axes.patch.set(facecolor=DIVERGED, edgecolor=RULE, hatch="///", linewidth=0.0)
+        with rc_context(HATCHING):
+            axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0.2, **LOST))
     cells = axes.pcolormesh(*edges, finite, norm=look.norm, cmap=look.colors, rasterized=True, zorder=0.5)
     levels = [level for level in ticks(look.low, look.high, log=look.log) if look.low < level < look.high]
     if levels and min(values.shape) > 1:
@@ -169,16 +181,8 @@ def _scatter(
 ) -> ScalarMappable:
     axes.grid(True, which="major", color="#E6E6E6", linewidth=0.8, linestyle="-")
     lost = ~np.isfinite(values)
-    axes.plot(
-        x[lost],
-        y[lost],
-        linestyle="none",
-        marker="x",
-        markersize=7,
-        color=QUIET,
-        markeredgewidth=1.4,
-        zorder=2,
-    )
+    axes.plot(x[lost], y[lost], **CROSS, zorder=2)
+    axes.margins(0.05)
     # The best come last, on top.
     order = np.argsort(-costs(values, mode), kind="stable")[int(lost.sum()) :]
     return axes.scatter(
@@ -186,6 +190,7 @@ def _scatter(
         y[order],
         c=values[order],
         s=110,
+        marker="o",
         norm=look.norm,
         cmap=look.colors,
         edgecolors="white",
@@ -221,6 +226,7 @@ def _ring(axes: Axes, point: np.ndarray) -> None:
 
 
 def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool, lost: str) -> None:
+    from matplotlib import rc_context
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -232,19 +238,18 @@ def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool,
     for position, (words, point) in enumerate(marks.items()):
         mark: dict[str, Any] = {"linestyle": "none", "marker": POINTS[position % len(POINTS)], "color": INK}
         axes.plot(*point, **mark, markersize=11, markeredgecolor="white", markeredgewidth=1.2, zorder=7)
-        entries[words] = Line2D([], [], **mark, markersize=9)
-    if lost and on_grid:
-        entries[lost] = Patch(facecolor=DIVERGED, edgecolor=RULE, hatch="///", linewidth=0.0)
-    elif lost:
-        entries[lost] = Line2D([], [], linestyle="none", marker="x", markersize=7, color=QUIET)
-    figure_of(axes).legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=min(len(entries), 4),
-        frameon=False,
-        fontsize=NOTE,
-        labelcolor=QUIET,
-        handletextpad=0.6,
-        columnspacing=1.8,
-    )
+        entries[words] = Line2D([], [], **mark, markersize=9, markeredgewidth=0)
+    with rc_context(HATCHING):
+        if lost:
+            entries[lost] = Patch(**LOST) if on_grid else Line2D([], [], **CROSS)
+        figure_of(axes).legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=min(len(entries), 4),
+            frameon=False,
+            fontsize=NOTE,
+            labelcolor=QUIET,
+            handletextpad=0.6,
+            columnspacing=1.8,
+        )

@@ -219,6 +219,7 @@ def _draw_values(axes: Axes, position: int, look: Shading, *, lost: bool) -> Non
     axes.imshow(
         shades,
         cmap=look.colors,
+        interpolation="nearest",
         extent=(position, position + 0.05, 0, 1),
         origin="lower",
         aspect="auto",

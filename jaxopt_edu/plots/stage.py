@@ -182,13 +182,8 @@ def _key(
 def _runner(axes: Axes, label: str, points: np.ndarray, said: list[str], style: Style, score: Text) -> Runner:
     from matplotlib.transforms import IdentityTransform
 
-    under, over = (
-        sample(style, marker="", linewidth=width, **more, animated=True)
-        for width, more in (
-            (3.6, {"color": "white", "linestyle": "-", "alpha": 0.8}),
-            (1.8, {}),
-        )
-    )
+    under = sample(style, marker="", color="white", linewidth=3.6, linestyle="-", alpha=0.8, animated=True)
+    over = sample(style, marker="", linewidth=1.8, animated=True)
     head = sample(style, size=10.0, animated=True)
     lead = sample(
         style, marker="", linewidth=0.9, linestyle="-", animated=True, transform=IdentityTransform()

@@ -9,6 +9,7 @@ from jaxopt_edu.race.surface import SurfaceResult
 
 SECONDS = 8.0
 FORMATS = (".webp", ".gif")
+LETTERS = 34  # of a title's line; the longest formula would take five
 
 
 def animation_work() -> int:
@@ -40,13 +41,14 @@ def animated(
     Returns:
         The report, with the files `race.webp` and `race.gif`.
     """
+    title = f"{surface.name}: {surface.formula}"
     animation = plots.animate(
         surface.function,
         surface.domain,
         {result.method: result.path for result in results},
         minima=surface.minima,
         start=surface.start,
-        title=report.title,
+        title=title if len(title) <= LETTERS else surface.name,
         seconds=SECONDS,
         advance=advance,
     )

@@ -91,7 +91,7 @@ def test_diverged_settings_have_no_color(theory, values):
     np.testing.assert_array_equal(
         np.ma.getmaskarray(cells.get_array()).reshape(values.shape), np.isnan(values)
     )
-    assert theory.axes[0].patch.get_hatch()
+    assert [patch.get_hatch() for patch in theory.axes[0].patches] == ["///"]
     assert "diverged" not in key(heat_map(RATES, MOMENTA, np.nan_to_num(values, nan=1.0), **NAMES))
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from jaxopt_edu.plots import curves, save, styles
+from jaxopt_edu.plots import budget, curves, heat_map, parallel, save, styles
 from jaxopt_edu.plots import style as style_module
 
+AXES: Any = {"xlabel": "rate", "ylabel": "decay", "label": "loss"}
 METHODS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 # https://jfly.uni-koeln.de/color/: black, orange, sky blue, bluish green, blue, vermillion, reddish purple
 OKABE_ITO = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
@@ -220,7 +221,17 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_a_users_settings_do_not_reach_a_figure(losses):
+PICTURES = {
+    "budget": lambda: budget({"sgd": [1.0, 3.0, 2.0], "adam": [2.0, np.nan]}),
+    "curves": lambda: curves({"sgd": [3.0, 2.0, 1.0], "adam": [2.0, np.nan, 1.0]}, ylabel="loss"),
+    "heat_map": lambda: heat_map([1, 2], [1, 3], [[1.0, 2.0], [np.nan, 4.0]], **AXES, marks={"here": (1, 2)}),
+    "scattered": lambda: heat_map([1, 2, 3], [1, 3, 2], [1.0, np.nan, 2.0], **AXES),
+    "parallel": lambda: parallel({"a": ["x", "y", "y"], "b": [1, 2, None]}, [1.0, np.nan, 2.0], label="loss"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_users_settings_do_not_reach_a_figure(name):
     from matplotlib import rc_context
 
     def png(figure):
@@ -228,11 +239,23 @@ def test_a_users_settings_do_not_reach_a_figure(losses):
         figure.savefig(buffer, format="png", dpi=40)
         return buffer.getvalue()
 
-    plain = png(curves(losses, ylabel="loss"))
+    plain = png(PICTURES[name]())
     dark: Any = {"text.color": "white", "axes.facecolor": "black", "axes.labelcolor": "white"}
     large: Any = {"figure.facecolor": "black", "axes.grid": True, "axes.edgecolor": "white", "font.size": 40}
-    with rc_context(dark), rc_context(large):
-        assert png(curves(losses, ylabel="loss")) == plain
+    lines: Any = {
+        "lines.linewidth": 9,
+        "lines.markeredgewidth": 5,
+        "hatch.linewidth": 4,
+        "hatch.color": "red",
+    }
+    others: Any = {
+        "image.cmap": "jet",
+        "image.interpolation": "bicubic",
+        "scatter.marker": "d",
+        "hatch.color": "red",
+    }
+    with rc_context(dark | large | lines | others | {"axes.xmargin": 0.3, "legend.frameon": True}):
+        assert png(PICTURES[name]()) == plain
 
 
 def test_smallest_words_are_readable_at_half_size():
