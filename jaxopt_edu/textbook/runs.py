@@ -68,6 +68,18 @@ def run_all(
     )
 
 
+def without_batch(function: Callable[[jax.Array], jax.Array]) -> Partial:
+    """A function of the parameters as a loss that ignores its batch.
+
+    Args:
+        function: takes parameters, returns a scalar; the numbers of a Partial stay leaves.
+
+    Returns:
+        A loss for `run_all`; the same function compiles once.
+    """
+    return Partial(_without_batch, as_pytree_function(function))
+
+
 def on_surface(surface: Surface, optimizers: Sequence[Optimizer], starts: Any, *, steps: int) -> Runs:
     """Descend over a surface with every setting from every start.
 
@@ -80,8 +92,23 @@ def on_surface(surface: Surface, optimizers: Sequence[Optimizer], starts: Any, *
     Returns:
         The points, shape (settings, runs, steps + 1, 2), and the states.
     """
-    loss = Partial(_without_batch, Partial(surface.function))
-    return run_all(loss, optimizers, jnp.asarray(starts, jnp.result_type(float)), steps=steps)
+    starts = jnp.asarray(starts, jnp.result_type(float))
+    return run_all(without_batch(surface.function), optimizers, starts, steps=steps)
+
+
+def random_starts(surface: Surface, seed: int, count: int) -> np.ndarray:
+    """Points drawn evenly from a surface's window.
+
+    Args:
+        surface: whose window.
+        seed: of the draw.
+        count: how many points.
+
+    Returns:
+        The points; float32, shape (count, 2).
+    """
+    low, high = np.array(surface.domain).T
+    return np.random.default_rng(seed).uniform(low, high, (count, 2)).astype(np.float32)
 
 
 def surface_paths(
@@ -125,6 +152,19 @@ def heights(function: Callable[[jax.Array], jax.Array], points: Any) -> np.ndarr
     return np.asarray(values).reshape(points.shape[:-1])
 
 
+def distances(points: Any, place: Any) -> np.ndarray:
+    """How far points are from a place.
+
+    Args:
+        points: shape (…, n).
+        place: shape (n,), such as the minimum.
+
+    Returns:
+        The distances, shape (…); in float64, where the square of a float32 does not overflow.
+    """
+    return np.linalg.norm(np.asarray(points, np.float64) - np.asarray(place, np.float64), axis=-1)
+
+
 def first_at_most(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """The first step at which a value is at most a level.
 
@@ -140,6 +180,49 @@ def first_at_most(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """
     reached = np.asarray(values) <= level
     return np.where(reached.any(axis=-1), reached.argmax(axis=-1), np.nan)
+
+
+def contraction(lengths: np.ndarray) -> np.ndarray:
+    """By what factor a distance shrinks (or, above 1, grows) at a step, once the start is forgotten.
+
+    It is the slope of log(distance) over the later half of the run, by least squares, which averages over the
+    swings of an oscillating run. Distances below 1e-30 and above 1e30, where float32 ends, do not count.
+
+    Args:
+        lengths: distances from the minimum at each step, shape (…, steps + 1).
+
+    Returns:
+        The factors as float64, shape (…).
+
+    >>> contraction(0.5 ** np.arange(8.0)).round(6)
+    np.float64(0.5)
+    """
+    lengths = np.asarray(lengths, np.float64)
+    usable = (lengths > 1e-30) & (lengths < 1e30)
+    order = np.cumsum(usable, axis=-1)
+    weight = usable & (order > order[..., -1:] / 2)
+    count = weight.sum(axis=-1, keepdims=True)
+    logarithm = np.log(np.where(usable, lengths, 1.0))
+    step = np.arange(lengths.shape[-1]) - np.zeros_like(lengths)
+    centred = step - (weight * step).sum(axis=-1, keepdims=True) / count
+    return np.exp((weight * centred * logarithm).sum(axis=-1) / (weight * centred**2).sum(axis=-1))
+
+
+def exponent(x: np.ndarray, y: np.ndarray) -> float:
+    """The power of x with which y grows, the slope of log y over log x by least squares.
+
+    Args:
+        x: above 0, shape (n,).
+        y: above 0, shape (n,); what is not finite does not count.
+
+    Returns:
+        The power.
+
+    >>> round(exponent(np.array([1.0, 10.0, 100.0]), np.array([2.0, 20.0, np.nan])), 6)
+    1.0
+    """
+    known = np.isfinite(y)
+    return float(np.polyfit(np.log(x[known]), np.log(y[known]), 1)[0])
 
 
 def path_lengths(points: np.ndarray) -> np.ndarray:
