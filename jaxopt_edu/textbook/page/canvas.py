@@ -1,0 +1,76 @@
+"""An empty Bokeh plot in the page's typography."""
+
+from typing import Any, Literal
+
+from bokeh.models import Range1d
+from bokeh.plotting import figure
+
+from jaxopt_edu.plots.style import INK, QUIET, RULE
+from jaxopt_edu.textbook.page.look import GRID
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+Scale = Literal["linear", "log"]
+
+
+def canvas(
+    x: tuple[float, float],
+    y: tuple[float, float],
+    *,
+    xlabel: str = "",
+    ylabel: str = "",
+    xscale: Scale = "linear",
+    yscale: Scale = "linear",
+    height: int,
+    right: int,
+    grid: bool,
+) -> Any:
+    """Make an empty plot as wide as its place on the page.
+
+    Args:
+        x: the window's ends.
+        y: the window's ends.
+        xlabel: under the horizontal axis.
+        ylabel: beside the vertical axis.
+        xscale: of the horizontal axis.
+        yscale: of the vertical axis.
+        height: pixels, with the axes.
+        right: pixels kept free at the right, for labels.
+        grid: whether lines mark the ticks.
+
+    Returns:
+        A `bokeh.plotting.figure` that reacts to nothing: the page's own controls can be reached by keyboard.
+    """
+    plot = figure(
+        x_range=Range1d(start=float(x[0]), end=float(x[1])),
+        y_range=Range1d(start=float(y[0]), end=float(y[1])),
+        x_axis_type=xscale,
+        y_axis_type=yscale,
+        x_axis_label=xlabel or None,
+        y_axis_label=ylabel or None,
+        sizing_mode="stretch_width",
+        height=height,
+        tools="",
+        toolbar_location=None,
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None if grid else RULE,
+        min_border_top=12,
+        min_border_right=right,
+        min_border_left=52,
+        min_border_bottom=34,
+    )
+    for axis in plot.axis:
+        axis.axis_line_color = RULE
+        axis.major_tick_line_color = RULE
+        axis.minor_tick_line_color = None
+        axis.major_tick_in = 0
+        axis.major_label_text_color = QUIET
+        axis.major_label_text_font = FONT
+        axis.major_label_text_font_size = "12px"
+        axis.axis_label_text_color = INK
+        axis.axis_label_text_font = FONT
+        axis.axis_label_text_font_size = "13px"
+        axis.axis_label_text_font_style = "normal"
+    plot.grid.visible = grid
+    plot.grid.grid_line_color = GRID
+    return plot
