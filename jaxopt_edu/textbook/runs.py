@@ -208,6 +208,24 @@ def contraction(lengths: np.ndarray) -> np.ndarray:
     return np.exp((weight * centred * logarithm).sum(axis=-1) / (weight * centred**2).sum(axis=-1))
 
 
+def stays_at_most(values: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+    """The first step from which on a value stays at most a level, so that flying by does not count.
+
+    Args:
+        values: shape (…, steps + 1).
+        level: one number, or one for each run, shape (…, 1).
+
+    Returns:
+        The steps as float64, shape (…); NaN where the last value is above the level, or not a number.
+
+    >>> stays_at_most(np.array([[4.0, 1.0, 3.0, 2.0], [4.0, 1.0, 3.0, 3.0]]), 2.0)
+    array([ 3., nan])
+    """
+    above = ~(np.asarray(values) <= level)
+    after = above.shape[-1] - above[..., ::-1].argmax(axis=-1)
+    return np.where(above[..., -1], np.nan, np.where(above.any(axis=-1), after, 0))
+
+
 def exponent(x: np.ndarray, y: np.ndarray) -> float:
     """The power of x with which y grows, the slope of log y over log x by least squares.
 
@@ -223,6 +241,22 @@ def exponent(x: np.ndarray, y: np.ndarray) -> float:
     """
     known = np.isfinite(y)
     return float(np.polyfit(np.log(x[known]), np.log(y[known]), 1)[0])
+
+
+def crossings(values: np.ndarray) -> np.ndarray:
+    """How often a row of numbers changes its sign from one step to the next; onto 0 is no crossing.
+
+    Args:
+        values: shape (…, steps + 1), such as the coordinate across a valley.
+
+    Returns:
+        The counts as int, shape (…).
+
+    >>> int(crossings(np.array([1.0, -0.9, 0.8, 0.1, 0.0, 0.0])))
+    2
+    """
+    signs = np.sign(values)
+    return (signs[..., 1:] * signs[..., :-1] < 0).sum(axis=-1)
 
 
 def path_lengths(points: np.ndarray) -> np.ndarray:

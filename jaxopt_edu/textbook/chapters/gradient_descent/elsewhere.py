@@ -29,7 +29,7 @@ SURFACES = {
 }
 
 
-def limit_elsewhere(seed: int = 0, *, starts: int = 200, steps: int = 300) -> Finding:
+def limit_elsewhere(seed: int = 0, *, starts: int = 200, steps: int = 200) -> Finding:
     """Whether 2/L, with L measured at the minimum, is the limit on surfaces that are not quadratic.
 
     Args:
@@ -40,7 +40,7 @@ def limit_elsewhere(seed: int = 0, *, starts: int = 200, steps: int = 300) -> Fi
     Returns:
         For four surfaces, the share of starts that end lower than they began, over η in units of 2/L.
     """
-    shares = np.geomspace(0.01, 1.5, 60)
+    shares = np.geomspace(0.01, 1.5, 40)
     lower, limits = {}, {}
     for name, surface in SURFACES.items():
         limits[name] = 2 / _largest_curvature(surface)

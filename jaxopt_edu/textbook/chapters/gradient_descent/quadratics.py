@@ -10,6 +10,7 @@ from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
 from jaxopt_edu.textbook.runs import (
     band,
     contraction,
+    crossings,
     distances,
     first_at_most,
     on_surface,
@@ -47,7 +48,7 @@ def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> F
     rates = (0.1, 0.5, 0.95)
     paths = surface_paths(surface, {f"η = {rate:g}": sgd(learning_rate=rate) for rate in rates}, steps=steps)
     reached = [first_at_most(path.values, target(surface)) for path in paths]
-    crossings = [int((np.diff(np.sign(path.points[:, 1])) != 0).sum()) for path in paths]
+    crossed = [int(crossings(path.points[:, 1])) for path in paths]
     return Finding(
         name="path-on-the-bowl",
         claim="The negative gradient points to the minimum.",
@@ -55,10 +56,10 @@ def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> F
         measured=(
             f"From {starts} random points of the bowl the direction of the first step is off by a median of "
             f"{quartiles[1]:.0f}° (quartiles {quartiles[0]:.0f}° and {quartiles[2]:.0f}°): it points down, "
-            f"across the valley. With η = 0.95 the path crosses the valley's floor {crossings[2]} times in "
+            f"across the valley. With η = 0.95 the path crosses the valley's floor {crossed[2]} times in "
             f"{steps} steps and comes within 1 % of the start's height after {reached[2]:.0f}; with η = 0.1 "
             + (f"it needs {reached[0]:.0f} steps" if np.isfinite(reached[0]) else "it does not get there")
-            + (" and does not cross it." if crossings[0] == 0 else f" and crosses it {crossings[0]} times.")
+            + (" and does not cross it." if crossed[0] == 0 else f" and crosses it {crossed[0]} times.")
         ),
         setting=(
             f"The bowl x²/20 + y²; angle between −g and the way to the minimum at {starts} points drawn "
@@ -68,7 +69,7 @@ def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> F
             {
                 "angles_in_degrees": {"quartiles": quartiles, "mean": angles.mean()},
                 "learning_rates": rates,
-                "crossings": crossings,
+                "crossings": crossed,
                 "steps_to_one_percent": reached,
                 "last_values": [path.values[-1] for path in paths],
             }
