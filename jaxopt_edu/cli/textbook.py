@@ -8,6 +8,7 @@ from jaxopt_edu.cli.console import console, progress, table, text
 from jaxopt_edu.files import check_folder, whole_folder
 
 MARKER = "textbook.txt"
+LAB = "lab"
 NEEDED = ("bokeh", "jinja2", "latex2mathml", "markdown_it", "pygments")
 
 EPILOG = """\
@@ -55,22 +56,28 @@ def run(options: argparse.Namespace) -> None:
     """
     check_folder(options.out, MARKER)
     _check_extras()
-    from jaxopt_edu.textbook.build import data_of, select, write_chapter
+    from jaxopt_edu.textbook.build import data_of, write_chapter
     from jaxopt_edu.textbook.chapters import CHAPTERS
+    from jaxopt_edu.textbook.lab import METHODS, run_lab
     from jaxopt_edu.textbook.page.render import render
 
-    slugs = [chapter.slug for chapter in CHAPTERS]
-    wanted = slugs if options.chapters is None else [slug.strip() for slug in options.chapters.split(",")]
-    chapters = select(CHAPTERS, wanted)
-    book = []
+    known = [*(chapter.slug for chapter in CHAPTERS), LAB]
+    wanted = known if options.chapters is None else [slug.strip() for slug in options.chapters.split(",")]
+    for slug in wanted:
+        if slug not in known:
+            raise ValueError(f"there is no chapter {slug!r}; choose from {', '.join(known)}.")
+    chapters = [chapter for chapter in CHAPTERS if chapter.slug in wanted]
     with progress() as bars:
         tasks = [bars.add_task(each.title, total=1 + len(each.experiments)) for each in chapters]
-        page = bars.add_task("the page", total=1)
-        for chapter, task in zip(chapters, tasks, strict=True):
-            book.append(write_chapter(chapter, advance=lambda name, task=task: bars.advance(task)))
+        lab_task = bars.add_task("The lab", total=len(METHODS)) if LAB in wanted else None
+        page_task = bars.add_task("The page", total=len(chapters) + (LAB in wanted))
+        book = [
+            write_chapter(chapter, advance=lambda name, task=task: bars.advance(task))
+            for chapter, task in zip(chapters, tasks, strict=True)
+        ]
         data = data_of(book)
-        html = render(book)
-        bars.advance(page)
+        lab = None if lab_task is None else run_lab(advance=lambda name: bars.advance(lab_task))
+        html = render(book, lab, advance=lambda: bars.advance(page_task))
     with whole_folder(options.out, MARKER) as folder:
         (folder / "index.html").write_text(html, "utf-8")
         (folder / "data.json").write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", "utf-8")
@@ -78,7 +85,8 @@ def run(options: argparse.Namespace) -> None:
             "Written by jaxopt-edu textbook, which replaces this folder as a whole.\n", "utf-8"
         )
     rows = [(found["chapter"], found["verdict"], found["claim"]) for found in data.values()]
-    table("Claims", ("chapter", "verdict", "claim"), rows)
+    if rows:
+        table("Claims", ("chapter", "verdict", "claim"), rows)
     text(f"wrote {options.out}/: index.html ({len(html.encode()) / 1e6:.1f} MB), data.json")
 
 

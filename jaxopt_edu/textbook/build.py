@@ -20,26 +20,6 @@ class WrittenChapter(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def select(chapters: Sequence[Chapter], slugs: Sequence[str]) -> tuple[Chapter, ...]:
-    """Choose chapters by their slugs, in the order of the book.
-
-    Args:
-        chapters: all of them.
-        slugs: the wanted ones.
-
-    Returns:
-        The chosen chapters.
-
-    Raises:
-        ValueError: there is no chapter of that name; the names are listed.
-    """
-    known = [chapter.slug for chapter in chapters]
-    for slug in slugs:
-        if slug not in known:
-            raise ValueError(f"there is no chapter {slug!r}; choose from {', '.join(known)}.")
-    return tuple(chapter for chapter in chapters if chapter.slug in slugs)
-
-
 def write_chapter(
     chapter: Chapter, *, seed: int = 0, advance: Callable[[str], Any] = lambda name: None
 ) -> WrittenChapter:

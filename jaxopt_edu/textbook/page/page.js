@@ -92,6 +92,7 @@ const textbook = { figures: new Map(), players: new Map() };
     return waiting.delete(place) ? draw(place) : Promise.resolve();
   }
   for (const place of waiting) near.observe(place);
+  textbook.fit = fit;
   textbook.drawAll = () => Promise.all([...waiting].map(start));
   addEventListener("beforeprint", textbook.drawAll);
   darkness.addEventListener("change", () => textbook.figures.forEach(recolour));

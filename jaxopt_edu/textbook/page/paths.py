@@ -16,6 +16,7 @@ from jaxopt_edu.textbook.page.placing import FRAME, places
 WIDTH = 2.2
 MARK = 7.0
 HEAD = 11.0
+START = {"marker": "circle", "size": 11, "fill_color": PAPER, "line_color": INK, "line_width": 2}
 
 
 def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
@@ -39,9 +40,7 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     for path, way in zip(figure.paths, ways, strict=True):
         draw_path(plot, path, looks[path.name], marked=marked_steps(way, window), ghost=figure.play)
     begins = np.unique([way[0] for way in ways if len(way)], axis=0).astype(np.float32)
-    plot.scatter(
-        begins[:, 0], begins[:, 1], marker="circle", size=11, fill_color=PAPER, line_color=INK, line_width=2
-    )
+    plot.scatter(begins[:, 0], begins[:, 1], **START)
     centres = places(ways, [path.name for path in figure.paths], window)
     for path, centre in zip(figure.paths, centres, strict=True):
         if centre is not None:

@@ -80,7 +80,9 @@ function showPaths(figure, step) {
 
 function reading(value) {
   if (!Number.isFinite(value)) return "diverged";
-  const words = Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(1) : value.toPrecision(3);
+  if (value === 0) return "0";
+  const far = Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3;
+  const words = far ? value.toExponential(1) : value.toPrecision(3);
   return words.replaceAll("-", "−");
 }
 

@@ -1,11 +1,11 @@
 """The page: the chapters put into the template, with everything it needs inside it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import bokeh
 from jinja2 import Environment, StrictUndefined
@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 from jaxopt_edu.textbook.build import WrittenChapter
 from jaxopt_edu.textbook.chapter import Finding
+from jaxopt_edu.textbook.lab import Lab
+from jaxopt_edu.textbook.page.lab import show_lab
 from jaxopt_edu.textbook.page.look import DARK
 from jaxopt_edu.textbook.page.shown import ShownFigure, script_json, show
 from jaxopt_edu.textbook.page.words import code_styles, equation, markdown, rule_source
@@ -42,27 +44,41 @@ class ShownChapter(NamedTuple):
     use: Markup
 
 
-def render(book: Sequence[WrittenChapter]) -> str:
+def render(
+    book: Sequence[WrittenChapter],
+    lab: Lab | None = None,
+    *,
+    advance: Callable[[], Any] = lambda: None,
+) -> str:
     """Make the page.
 
     Args:
         book: the chapters.
+        lab: what ran for the lab; None leaves it out.
+        advance: called when a chapter is drawn, and the lab.
 
     Returns:
         HTML that asks for nothing from elsewhere.
     """
-    chapters = [_chapter(number, written) for number, written in enumerate(book, 1)]
+    chapters = []
+    for number, written in enumerate(book, 1):
+        chapters.append(_chapter(number, written))
+        advance()
+    shown_lab = None if lab is None else show_lab(lab)
+    if lab is not None:
+        advance()
     findings = [each for chapter in chapters for each in (chapter.opening, *chapter.findings)]
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     return environment.from_string(_file("template.html")).render(
         chapters=chapters,
+        lab=shown_lab,
         counts=Counter(each.finding.verdict for each in findings),
         verdicts=VERDICTS,
         styles=Markup(_file("page.css") + code_styles()),
         bokeh=_inline(Path(bokeh.__file__).with_name("server") / "static" / "js" / "bokeh.min.js"),
-        scripts=[Markup(_file(name)) for name in ("page.js", "player.js")],
+        scripts=[Markup(_file(name)) for name in ("page.js", "player.js", "lab.js")],
         dark=script_json(DARK),
         versions={name: version(name) for name in ("jaxopt-edu", "jax", "bokeh")},
     )
