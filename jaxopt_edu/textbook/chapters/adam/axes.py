@@ -1,0 +1,214 @@
+"""What chapter 7 measures of axes: narrow valleys along them, and across."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from jaxopt_edu import problems
+from jaxopt_edu.core.editing import hyperparameters
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.optimizers import OPTIMIZERS, adam, momentum, rmsprop, sgd
+from jaxopt_edu.race.settings import article_settings
+from jaxopt_edu.textbook.chapter import Finding
+from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
+from jaxopt_edu.textbook.runs import plain, run_all, stays_at_most, surface_paths, without_batch
+
+RATES = 10.0 ** (np.arange(-14, 5) / 4)
+"""The learning rates that every method tries: quarter decades from 0.0003 to 10."""
+
+NAMES = {
+    "sgd": "SGD",
+    "momentum": "Momentum",
+    "nesterov": "Nesterov",
+    "adagrad": "AdaGrad",
+    "adadelta": "Adadelta",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+}
+ADAPTIVE = {"AdaGrad", "Adadelta", "RMSProp", "Adam"}
+
+STEPS = 3000
+"""The length of each run."""
+
+
+def narrow_valley(seed: int = 0, *, starts: int = 8) -> Finding:
+    """How many steps a valley takes, over how narrow it is, along the axes and turned by 45°.
+
+    Args:
+        seed: draws the starting directions.
+        starts: number of starting points.
+
+    Returns:
+        Steps to one percent of the distance over the condition number, each at its best learning rate.
+    """
+    conditions = np.array([1.0, 10.0, 50.0, 200.0, 1000.0])
+    kinds = {
+        "Adam, along the axes": (adam, 0.0),
+        "Adam, turned by 45°": (adam, 45.0),
+        "RMSProp, along the axes": (rmsprop, 0.0),
+        "RMSProp, turned by 45°": (rmsprop, 45.0),
+        "SGD": (sgd, 45.0),
+        "Momentum": (momentum, 45.0),
+    }
+    needed, rates = {}, {}
+    for name, (factory, degrees) in kinds.items():
+        tuned = [_at_best(factory, condition, degrees, seed, starts) for condition in conditions.tolist()]
+        needed[name] = np.array([steps for steps, _ in tuned])
+        rates[name] = [rate for _, rate in tuned]
+    along, turned = needed["Adam, along the axes"], needed["Adam, turned by 45°"]
+    spoilt = bool(np.isnan(turned[-1]) or turned[-1] > 3 * turned[0])
+    shown = {NAMES[name]: article_settings()[name] for name in ("sgd", "adagrad", "rmsprop", "adam")}
+    path_figures, apart = _both_bowls(shown)
+    used = ", ".join(f"{name} {hyperparameters(each)['learning_rate']:g}" for name, each in shown.items())
+    return Finding(
+        name="narrow-valley",
+        claim="Adam gives every direction its own step, so a narrow valley is no harder than a round bowl.",
+        verdict="fails" if along[-1] > 3 * along[0] else "depends" if spoilt else "holds",
+        measured=(
+            f"If the valley lies along an axis: {along[0]:.0f} steps when it is round and {along[-1]:.0f} "
+            f"when it is {conditions[-1]:g} times as steep across. Turned by 45°, the same valley takes "
+            f"{_count(turned[-1])}; momentum takes {_count(needed['Momentum'][-1])} and SGD "
+            f"{_count(needed['SGD'][-1])}, turned or not. In the two pictures SGD's paths, turned back, "
+            f"agree to {apart['SGD']:.0e}; Adam's part by {apart['Adam']:.1f}."
+        ),
+        setting=(
+            "(x² + κy²)/2, or the same turned; the step from which on the distance to the minimum stays "
+            f"below 1 % of the start's, of {STEPS}; {starts} starts on the unit circle (seed {seed}), "
+            f"median; every point at the best of {len(RATES)} learning rates. Paths: the bowl x²/20 + y², 60 "
+            f"steps, with η: {used}."
+        ),
+        data=plain(
+            {
+                "conditions": conditions,
+                "steps": needed,
+                "best_rates": rates,
+                "last_over_first": {name: steps[-1] / steps[0] for name, steps in needed.items()},
+                "paths_apart": apart,
+            }
+        ),
+        figures=(
+            *path_figures,
+            LinesFigure(
+                tuple(Series(name, conditions, steps) for name, steps in needed.items()),
+                xlabel="condition number κ",
+                ylabel="steps to 1 % of the distance",
+                xscale="log",
+                yscale="log",
+            ),
+        ),
+    )
+
+
+def angles(seed: int = 0, *, condition: float = 100.0, starts: int = 8) -> Finding:
+    """How many steps each method takes when the valley is turned.
+
+    Args:
+        seed: draws the starting directions.
+        condition: κ.
+        starts: number of starting points.
+
+    Returns:
+        Steps to one percent of the distance over the angle, each at its best learning rate.
+    """
+    degrees = np.arange(0.0, 91.0, 9.0)
+    needed = {
+        NAMES[factory.__name__]: np.array(
+            [_at_best(factory, condition, float(angle), seed, starts)[0] for angle in degrees]
+        )
+        for factory in OPTIMIZERS
+    }
+    slowest = {name: float(_filled(steps).max() / steps[0]) for name, steps in needed.items()}
+    steady = max(slowest[name] for name in NAMES.values() if name not in ADAPTIVE) < 1.05
+    worse = {name for name, factor in slowest.items() if factor > 2}
+    return Finding(
+        name="angles",
+        claim="Turn the axes, and adaptive methods lose their advantage; SGD and momentum do not notice.",
+        verdict="fails" if not steady else "holds" if worse >= ADAPTIVE else "depends",
+        measured=(
+            f"At κ = {condition:g} the worst angle costs "
+            + ", ".join(f"{name} {_factor(factor)}" for name, factor in slowest.items())
+            + ", in multiples of the steps at 0°. At 45° AdaGrad needs "
+            + f"{_count(needed['AdaGrad'][5])}, RMSProp {_count(needed['RMSProp'][5])}, Adam "
+            + f"{_count(needed['Adam'][5])} and momentum {_count(needed['Momentum'][5])}."
+        ),
+        setting=(
+            f"(x² + κy²)/2 with κ = {condition:g}, turned by {len(degrees)} angles; the step from which on "
+            f"the distance to the minimum stays below 1 % of the start's, of {STEPS}; {starts} starts on the "
+            f"unit circle, turned too (seed {seed}), median; every point at the best of {len(RATES)} "
+            "learning rates."
+        ),
+        data=plain({"degrees": degrees, "steps": needed, "worst_over_first": slowest}),
+        figures=(
+            LinesFigure(
+                tuple(Series(name, degrees, steps) for name, steps in needed.items()),
+                xlabel="angle between valley and axis, degrees",
+                ylabel="steps to 1 % of the distance",
+                yscale="log",
+            ),
+        ),
+    )
+
+
+def _at_best(
+    factory: Callable[..., Optimizer], condition: float, degrees: float, seed: int, starts: int
+) -> tuple[float, float]:
+    """The least median number of steps of all learning rates, and that rate."""
+    turns = np.random.default_rng(seed).uniform(0, 2 * math.pi, starts) + math.radians(degrees)
+    first = jnp.asarray(np.stack([np.cos(turns), np.sin(turns)], axis=-1), jnp.float32)
+    loss = without_batch(_valley(condition, degrees))
+    optimizers = [factory(learning_rate=rate) for rate in RATES.tolist()]
+    points = run_all(loss, optimizers, first, steps=STEPS).params.astype(np.float64)
+    needed = stays_at_most(np.hypot(points[..., 0], points[..., 1]), 0.01)
+    middle = np.median(np.nan_to_num(needed, nan=np.inf), axis=1)
+    best = int(middle.argmin())
+    return float(middle[best]) if np.isfinite(middle[best]) else math.nan, float(RATES[best])
+
+
+def _valley(condition: float, degrees: float) -> Partial:
+    angle = math.radians(degrees)
+    return Partial(_turned_valley, condition=condition, cosine=math.cos(angle), sine=math.sin(angle))
+
+
+def _turned_valley(w: jax.Array, *, condition: jax.Array, cosine: jax.Array, sine: jax.Array) -> jax.Array:
+    along, across = cosine * w[0] + sine * w[1], cosine * w[1] - sine * w[0]
+    return (along**2 + condition * across**2) / 2
+
+
+def _both_bowls(optimizers: dict[str, Optimizer]) -> tuple[tuple[PathsFigure, ...], dict[str, float]]:
+    bowl, half = problems.bowl, math.sqrt(0.5)
+    turn = half * np.array([[1.0, -1.0], [1.0, 1.0]])
+    first, second = turn @ np.array(bowl.start)
+    turned = bowl._replace(
+        name="turned_bowl",
+        formula="(x + y)²/40 + (y − x)²/2",
+        function=Partial(_turned_bowl),
+        domain=((-8.0, 8.0), (-8.0, 8.0)),
+        start=(float(first), float(second)),
+    )
+    straight, askew = (surface_paths(surface, optimizers, steps=60) for surface in (bowl, turned))
+    apart = {
+        one.name: float(np.linalg.norm(two.points @ turn - one.points, axis=-1).max())
+        for one, two in zip(straight, askew, strict=True)
+    }
+    return (PathsFigure(bowl, straight), PathsFigure(turned, askew)), apart
+
+
+def _turned_bowl(point: jax.Array) -> jax.Array:
+    x, y = point
+    return (x + y) ** 2 / 40 + (y - x) ** 2 / 2
+
+
+def _filled(steps: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(steps, nan=np.inf)
+
+
+def _count(steps: float) -> str:
+    return f"more than {STEPS:,}" if math.isnan(steps) else f"{steps:,.0f}"
+
+
+def _factor(factor: float) -> str:
+    return "more than all the budget" if math.isinf(factor) else f"{factor:.1f}"
