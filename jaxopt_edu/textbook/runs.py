@@ -15,10 +15,22 @@ from jax.tree_util import Partial
 
 from jaxopt_edu.core.editing import stack
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_edu.problems import Surface
 from jaxopt_edu.textbook.figures import Path, Series
 from jaxopt_edu.training import Carry, descend, start
 from jaxopt_edu.training.objective import as_pytree_function
+
+METHODS: dict[str, Callable[..., Optimizer]] = {
+    "SGD": sgd,
+    "Momentum": momentum,
+    "Nesterov": nesterov,
+    "AdaGrad": adagrad,
+    "Adadelta": adadelta,
+    "RMSProp": rmsprop,
+    "Adam": adam,
+}
+"""The methods by the names that the chapters show, in the order of the story."""
 
 
 class Runs(NamedTuple):

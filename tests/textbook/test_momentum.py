@@ -66,7 +66,7 @@ def test_tuned_momentum_needs_the_root_of_the_condition_number(seed):
     finding = acceleration(seed)
     data = finding.data
     steps = {name: np.median(rows, axis=1) for name, rows in data["steps"].items()}
-    # Whole steps; at κ = 10⁴ a step changes the slow coordinate by 2·10⁻⁴, which float32 rounds to 10⁻⁴ of it.
+    # Whole steps; at κ = 10⁴ a step shrinks by 2·10⁻⁴, which float32 knows to about 10⁻⁴ of it.
     np.testing.assert_allclose(steps["SGD"], data["theory"]["SGD"], rtol=3e-4, atol=1.5)
     assert data["exponents"]["SGD"] == pytest.approx(1, abs=0.01)
     # The sweep is coarse, and the start weighs as much as the long run: a third more or less at single κ,
@@ -75,11 +75,12 @@ def test_tuned_momentum_needs_the_root_of_the_condition_number(seed):
     assert (ratio > 0.7).all()
     assert (ratio < 1.4).all()
     assert data["exponents"]["Momentum, best α"] == pytest.approx(0.5, abs=0.1)
-    # With α fixed the gain ends at (3.75/2)/(1 − α) = 18.75, the ratio of the speeds along a gentle slope;
-    # starts with little in that direction gain somewhat more.
+    # With α = 0.9 the factor is at least √0.9, which is ln 1000/ln(1/√0.9) = 131 steps: worse than SGD's 35 at
+    # κ = 10, about the best there is at κ = 1000. From κ = 1442 on the gain ends at (3.75/2)/(1 − α) = 18.75,
+    # the ratio of the speeds along a gentle slope; starts with little in that direction gain somewhat more.
     gain = steps["SGD"] / steps["Momentum, α = 0.9"]
     assert gain[0] < 0.6
-    assert gain[4] > 25
+    assert gain[4] > 20
     assert 17 < gain[-1] < 24
     assert finding.verdict == "depends"
 

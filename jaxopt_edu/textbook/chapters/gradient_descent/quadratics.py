@@ -7,26 +7,23 @@ from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
+from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
 from jaxopt_edu.textbook.runs import (
     band,
     contraction,
     crossings,
     distances,
+    exponent,
     first_at_most,
     on_surface,
     plain,
     random_starts,
-    run_all,
     surface_paths,
-    without_batch,
 )
 from jaxopt_edu.textbook.theory import sgd_contraction, steps_to_shrink
 
 BOWL = np.array([0.1, 2.0])
 """The curvatures of the bowl, x²/20 + y², along x and y."""
-
-REDUCTION = 1000.0
-"""By what the distance to the minimum is to be divided."""
 
 
 def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> Finding:
@@ -152,33 +149,21 @@ def condition_number(seed: int = 0, *, starts: int = 8) -> Finding:
     conditions = np.array([3.0, 10.0, 30.0, 100.0, 300.0])
     shares = np.unique([*np.linspace(0.5, 0.95, 10), *conditions / (conditions + 1)])
     budget = int(1.3 * steps_to_shrink(1 - 1 / conditions[-1], REDUCTION))
-    losses = [
-        without_batch(problems.noisy_quadratic([1 / condition, 1.0], noise_scale=0.0).expected_loss)
-        for condition in conditions
-        for _ in shares
-    ]
-    optimizers = [sgd(learning_rate=float(2 * share)) for _ in conditions for share in shares]
-    angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, starts)
-    first = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
-    runs = run_all(losses, optimizers, first, steps=budget)
-    needed = first_at_most(distances(runs.params, (0.0, 0.0)), 1 / REDUCTION)
-    needed = needed.reshape(len(conditions), len(shares), starts)
-    worst = np.where(np.isfinite(needed), needed, np.inf).max(axis=2)
-    best = worst.argmin(axis=1)
-    tuned = needed[np.arange(len(conditions)), best]
-    cautious = needed[:, 0]
+    rates = [[sgd(learning_rate=float(2 * share)) for share in shares]] * len(conditions)
+    needed = steps_needed(conditions, rates, directions(seed, starts), budget=budget)
+    best, tuned, cautious = fastest(needed), at_best(needed), needed[:, 0]
     theory = steps_to_shrink((conditions - 1) / (conditions + 1), REDUCTION)
     middle = np.median(tuned, axis=1)
-    exponent = float(np.polyfit(np.log(conditions[1:]), np.log(middle[1:]), 1)[0])
+    power = exponent(conditions[1:], middle[1:])
     price = float(np.median(cautious[-1]) / middle[-1])
     return Finding(
         name="condition-number",
         claim="The number of steps grows in proportion to the condition number.",
-        verdict="holds" if 0.9 < exponent < 1.1 else "fails",
+        verdict="holds" if 0.9 < power < 1.1 else "fails",
         measured=(
             f"At the best η of the sweep it takes {middle[0]:.0f} steps at κ = {conditions[0]:g} and "
             f"{middle[-1]:.0f} at κ = {conditions[-1]:g}; from κ = 10 on they grow like κ to the power "
-            f"{exponent:.2f}. Theory says ln {REDUCTION:g} / ln((κ+1)/(κ−1)), {theory[-1]:.0f} at the "
+            f"{power:.2f}. Theory says ln {REDUCTION:g} / ln((κ+1)/(κ−1)), {theory[-1]:.0f} at the "
             f"largest. The best η is {2 * shares[best[-1]]:.4g}/L there; the cautious 1/L takes {price:.1f} "
             "times as long."
         ),
@@ -195,7 +180,7 @@ def condition_number(seed: int = 0, *, starts: int = 8) -> Finding:
                 "steps_at_best": tuned,
                 "steps_at_1_over_L": cautious,
                 "theory": theory,
-                "exponent": exponent,
+                "exponent": power,
             }
         ),
         figures=(

@@ -7,21 +7,17 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Series
+from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, steps_needed
 from jaxopt_edu.textbook.runs import (
     band,
     contraction,
     distances,
-    first_at_most,
+    exponent,
     on_surface,
     plain,
     random_starts,
-    run_all,
-    without_batch,
 )
 from jaxopt_edu.textbook.theory import best_momentum, momentum_contraction, sgd_contraction, steps_to_shrink
-
-REDUCTION = 1000.0
-"""By what the distance to the minimum is to be divided."""
 
 CONDITIONS = 10.0 ** np.arange(1, 4.1, 0.5)
 """The condition numbers κ of ½(μx² + Ly²), with L = 1."""
@@ -41,27 +37,22 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
     Returns:
         Steps that divide the distance by a thousand, for each κ and method.
     """
-    angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, starts)
-    first = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+    first = directions(seed, starts)
     curvatures = [np.array([1 / condition, 1.0]) for condition in CONDITIONS]
-    plain_steps = _steps(
-        [[sgd(learning_rate=float(2 / each.sum()))] for each in curvatures], first, budget=35_000
-    )
-    tuned = _steps([_around_the_best(each) for each in curvatures], first, budget=1000)
+    walking = [[sgd(learning_rate=float(2 / each.sum()))] for each in curvatures]
+    tuned = [_around_the_best(each) for each in curvatures]
     rates = np.linspace(0.3, 3.75, 24)
-    usual = _steps([[momentum(float(rate), 0.9) for rate in rates]] * len(CONDITIONS), first, budget=2500)
+    usual = [[momentum(float(rate), 0.9) for rate in rates]] * len(CONDITIONS)
+    steps = {
+        "SGD": at_best(steps_needed(CONDITIONS, walking, first, budget=35_000)),
+        "Momentum, best α": at_best(steps_needed(CONDITIONS, tuned, first, budget=1000)),
+        "Momentum, α = 0.9": at_best(steps_needed(CONDITIONS, usual, first, budget=2500)),
+    }
     slow = steps_to_shrink((CONDITIONS - 1) / (CONDITIONS + 1), REDUCTION)
     fast = steps_to_shrink((np.sqrt(CONDITIONS) - 1) / (np.sqrt(CONDITIONS) + 1), REDUCTION)
-    medians = {
-        "SGD": np.median(plain_steps, axis=1),
-        "Momentum, best α": np.median(tuned, axis=1),
-        "Momentum, α = 0.9": np.median(usual, axis=1),
-    }
+    medians = {name: np.median(each, axis=1) for name, each in steps.items()}
     late = CONDITIONS >= 100
-    exponents = {
-        name: float(np.polyfit(np.log(CONDITIONS[late]), np.log(steps[late]), 1)[0])
-        for name, steps in medians.items()
-    }
+    exponents = {name: exponent(CONDITIONS[late], median[late]) for name, median in medians.items()}
     gain = medians["SGD"] / medians["Momentum, α = 0.9"]
     holds = exponents["SGD"] > 0.9 and 0.4 < exponents["Momentum, best α"] < 0.6
     return Finding(
@@ -85,7 +76,7 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
         data=plain(
             {
                 "conditions": CONDITIONS,
-                "steps": {"SGD": plain_steps, "Momentum, best α": tuned, "Momentum, α = 0.9": usual},
+                "steps": steps,
                 "theory": {"SGD": slow, "Momentum, best α": fast},
                 "exponents": exponents,
             }
@@ -93,9 +84,7 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
         figures=(
             LinesFigure(
                 (
-                    band("SGD", CONDITIONS, plain_steps.T),
-                    band("Momentum, best α", CONDITIONS, tuned.T),
-                    band("Momentum, α = 0.9", CONDITIONS, usual.T),
+                    *(band(name, CONDITIONS, each.T) for name, each in steps.items()),
                     Series("ln 1000 / ln((κ+1)/(κ−1))", CONDITIONS, slow),
                     Series("ln 1000 / ln((√κ+1)/(√κ−1))", CONDITIONS, fast),
                 ),
@@ -188,21 +177,6 @@ def _around_the_best(curvatures: np.ndarray) -> list[Optimizer]:
     best, _ = best_momentum(curvatures)
     momenta = [best_momentum(curvatures * np.array([share, 1.0]))[1] for share in FLATTEST_SHARES]
     return [momentum(share * best, kept) for share in RATE_SHARES for kept in momenta]
-
-
-def _steps(settings: list[list[Optimizer]], starts: np.ndarray, *, budget: int) -> np.ndarray:
-    """Steps of the best setting for every κ: that whose slowest start is the fastest; shape (κ, starts)."""
-    losses = [
-        without_batch(problems.noisy_quadratic([1 / condition, 1.0], noise_scale=0.0).expected_loss)
-        for condition, each in zip(CONDITIONS, settings, strict=True)
-        for _ in each
-    ]
-    optimizers = [optimizer for each in settings for optimizer in each]
-    runs = run_all(losses, optimizers, starts, steps=budget)
-    needed = first_at_most(distances(runs.params, (0.0, 0.0)), 1 / REDUCTION)
-    needed = needed.reshape(len(settings), -1, len(starts))
-    best = np.where(np.isfinite(needed), needed, np.inf).max(axis=2).argmin(axis=1)
-    return needed[np.arange(len(settings)), best]
 
 
 def _times(gain: float) -> str:

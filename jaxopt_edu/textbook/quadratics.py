@@ -1,0 +1,80 @@
+"""How many steps a method needs on quadratics of growing condition number, for every chapter that asks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.problems import noisy_quadratic
+from jaxopt_edu.textbook.runs import distances, run_all, stays_at_most, without_batch
+
+REDUCTION = 1000.0
+"""By what the distance to the minimum is to be divided."""
+
+
+def directions(seed: int, count: int) -> np.ndarray:
+    """Starting points on the unit circle.
+
+    Args:
+        seed: of the draw.
+        count: how many.
+
+    Returns:
+        The points; float32, shape (count, 2).
+    """
+    angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, count)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+
+
+def steps_needed(
+    conditions: np.ndarray, settings: Sequence[Sequence[Optimizer]], starts: np.ndarray, *, budget: int
+) -> np.ndarray:
+    """Steps until the distance to the minimum of ½(x²/κ + y²) is divided by `REDUCTION` for good.
+
+    Args:
+        conditions: κ, shape (n,); the largest curvature L is 1.
+        settings: for every κ the same number of optimizers of one kind.
+        starts: points of shape (runs, 2), at distance 1 from the minimum.
+        budget: steps after which a run is given up.
+
+    Returns:
+        The steps, shape (n, settings, runs); NaN where the budget did not suffice.
+
+    >>> import jaxopt_edu as jo
+    >>> rates = [[jo.sgd(learning_rate=1.0), jo.sgd(learning_rate=1.6)]]
+    >>> steps_needed(np.array([4.0]), rates, directions(0, 1), budget=50).tolist()
+    [[[23.0], [14.0]]]
+    """
+    losses = [
+        without_batch(noisy_quadratic([1 / condition, 1.0], noise_scale=0.0).expected_loss)
+        for condition, each in zip(conditions, settings, strict=True)
+        for _ in each
+    ]
+    optimizers = [optimizer for each in settings for optimizer in each]
+    runs = run_all(losses, optimizers, starts, steps=budget)
+    needed = stays_at_most(distances(runs.params, (0.0, 0.0)), 1 / REDUCTION)
+    return needed.reshape(len(conditions), -1, len(starts))
+
+
+def fastest(steps: np.ndarray) -> np.ndarray:
+    """For every κ the setting whose slowest run is the fastest.
+
+    Args:
+        steps: shape (n, settings, runs), from `steps_needed`.
+
+    Returns:
+        The settings' positions; int, shape (n,).
+    """
+    return np.where(np.isfinite(steps), steps, np.inf).max(axis=2).argmin(axis=1)
+
+
+def at_best(steps: np.ndarray) -> np.ndarray:
+    """The steps of the fastest setting for every κ.
+
+    Args:
+        steps: shape (n, settings, runs), from `steps_needed`.
+
+    Returns:
+        The steps, shape (n, runs).
+    """
+    return steps[np.arange(len(steps)), fastest(steps)]
