@@ -1,6 +1,6 @@
 """How many steps a method needs on quadratics of growing condition number, for every chapter that asks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,33 @@ from jaxopt_edu.textbook.runs import distances, run_all, stays_at_most, without_
 
 REDUCTION = 1000.0
 """By what the distance to the minimum is to be divided."""
+
+CONDITIONS = 10.0 ** np.arange(1, 4.1, 0.5)
+"""Condition numbers κ from 10 to 10⁴."""
+
+RATE_SHARES, FLATTEST_SHARES = (0.7, 0.8, 0.9, 1.0), (0.35, 0.5, 0.7, 1.0)
+"""Theory's best pair is that of the long run. A tuned method tries these shares of its η, with the α that
+belongs to these shares of the flattest curvature."""
+
+
+def around_the_best(
+    factory: Callable[[float, float], Optimizer],
+    best: Callable[[np.ndarray], tuple[float, float]],
+    condition: float,
+) -> list[Optimizer]:
+    """Pairs of learning rate and momentum near theory's best for ½(x²/κ + y²), to be tried.
+
+    Args:
+        factory: `momentum` or `nesterov`.
+        best: gives the best pair for some curvatures, such as `theory.best_momentum`.
+        condition: κ.
+
+    Returns:
+        Sixteen optimizers.
+    """
+    rate, _ = best(np.array([1 / condition, 1.0]))
+    momenta = [best(np.array([share / condition, 1.0]))[1] for share in FLATTEST_SHARES]
+    return [factory(share * rate, kept) for share in RATE_SHARES for kept in momenta]
 
 
 def directions(seed: int, count: int) -> np.ndarray:

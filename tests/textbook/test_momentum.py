@@ -75,9 +75,9 @@ def test_tuned_momentum_needs_the_root_of_the_condition_number(seed):
     assert (ratio > 0.7).all()
     assert (ratio < 1.4).all()
     assert data["exponents"]["Momentum, best α"] == pytest.approx(0.5, abs=0.1)
-    # With α = 0.9 the factor is at least √0.9, which is ln 1000/ln(1/√0.9) = 131 steps: worse than SGD's 35 at
-    # κ = 10, about the best there is at κ = 1000. From κ = 1442 on the gain ends at (3.75/2)/(1 − α) = 18.75,
-    # the ratio of the speeds along a gentle slope; starts with little in that direction gain somewhat more.
+    # With α = 0.9 the factor is at least √0.9, which is ln 1000/ln(1/√0.9) = 131 steps: worse than SGD's 35
+    # at κ = 10, about the best there is at κ = 1000. From κ = 1442 on the gain ends at (3.75/2)/(1 − α) =
+    # 18.75, the ratio of the speeds along a gentle slope; starts with little of that direction gain more.
     gain = steps["SGD"] / steps["Momentum, α = 0.9"]
     assert gain[0] < 0.6
     assert gain[4] > 20

@@ -3,11 +3,17 @@
 import numpy as np
 
 from jaxopt_edu import problems
-from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Series
-from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, steps_needed
+from jaxopt_edu.textbook.quadratics import (
+    CONDITIONS,
+    REDUCTION,
+    around_the_best,
+    at_best,
+    directions,
+    steps_needed,
+)
 from jaxopt_edu.textbook.runs import (
     band,
     contraction,
@@ -18,13 +24,6 @@ from jaxopt_edu.textbook.runs import (
     random_starts,
 )
 from jaxopt_edu.textbook.theory import best_momentum, momentum_contraction, sgd_contraction, steps_to_shrink
-
-CONDITIONS = 10.0 ** np.arange(1, 4.1, 0.5)
-"""The condition numbers κ of ½(μx² + Ly²), with L = 1."""
-
-RATE_SHARES, FLATTEST_SHARES = (0.7, 0.8, 0.9, 1.0), (0.35, 0.5, 0.7, 1.0)
-"""Theory's best pair is that of the long run. Tuned momentum tries these shares of its η, with the α that
-belongs to these shares of μ."""
 
 
 def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
@@ -38,9 +37,8 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
         Steps that divide the distance by a thousand, for each κ and method.
     """
     first = directions(seed, starts)
-    curvatures = [np.array([1 / condition, 1.0]) for condition in CONDITIONS]
-    walking = [[sgd(learning_rate=float(2 / each.sum()))] for each in curvatures]
-    tuned = [_around_the_best(each) for each in curvatures]
+    walking = [[sgd(learning_rate=float(2 / (1 + 1 / condition)))] for condition in CONDITIONS]
+    tuned = [around_the_best(momentum, best_momentum, condition) for condition in CONDITIONS]
     rates = np.linspace(0.3, 3.75, 24)
     usual = [[momentum(float(rate), 0.9) for rate in rates]] * len(CONDITIONS)
     steps = {
@@ -70,7 +68,7 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
         setting=(
             f"½(μx² + Ly²) with L = 1; steps that divide the distance by {REDUCTION:g}; medians and 80 % "
             f"bands over {starts} random directions (seed {seed}). SGD: η = 2/(L + μ), the best of chapter "
-            f"1's sweep; momentum: the fastest of {len(RATE_SHARES) * len(FLATTEST_SHARES)} pairs around "
+            f"1's sweep; momentum: the fastest of {len(tuned[0])} pairs around "
             f"theory's best; α = 0.9: the best of {len(rates)} learning rates up to 3.75/L."
         ),
         data=plain(
@@ -171,12 +169,6 @@ def best_pair(seed: int = 0, *, starts: int = 4, steps: int = 200) -> Finding:
             ),
         ),
     )
-
-
-def _around_the_best(curvatures: np.ndarray) -> list[Optimizer]:
-    best, _ = best_momentum(curvatures)
-    momenta = [best_momentum(curvatures * np.array([share, 1.0]))[1] for share in FLATTEST_SHARES]
-    return [momentum(share * best, kept) for share in RATE_SHARES for kept in momenta]
 
 
 def _times(gain: float) -> str:
