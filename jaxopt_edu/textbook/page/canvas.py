@@ -1,14 +1,18 @@
 """An empty Bokeh plot in the page's typography."""
 
+import textwrap
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from bokeh.models import Range1d
+import numpy as np
+from bokeh.models import Range1d, Title
 from bokeh.plotting import figure
 
 from jaxopt_edu.plots.style import INK, QUIET, RULE
 from jaxopt_edu.textbook.page.look import GRID
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+LETTERS = 40  # of a line of the axis's label, which has to fit on a phone
 Scale = Literal["linear", "log"]
 
 
@@ -30,7 +34,7 @@ def canvas(
         x: the window's ends.
         y: the window's ends.
         xlabel: under the horizontal axis.
-        ylabel: beside the vertical axis.
+        ylabel: above the plot, where it can be read without turning the head.
         xscale: of the horizontal axis.
         yscale: of the vertical axis.
         height: pixels, with the axes.
@@ -40,13 +44,21 @@ def canvas(
     Returns:
         A `bokeh.plotting.figure` that reacts to nothing: the page's own controls can be reached by keyboard.
     """
+    title = Title(
+        text=ylabel,
+        text_color=INK,
+        text_font=FONT,
+        text_font_size="13px",
+        text_font_style="normal",
+        standoff=8,
+    )
     plot = figure(
         x_range=Range1d(start=float(x[0]), end=float(x[1])),
         y_range=Range1d(start=float(y[0]), end=float(y[1])),
         x_axis_type=xscale,
         y_axis_type=yscale,
-        x_axis_label=xlabel or None,
-        y_axis_label=ylabel or None,
+        x_axis_label="\n".join(textwrap.wrap(xlabel, LETTERS)) or None,
+        title=title if ylabel else None,
         sizing_mode="stretch_width",
         height=height,
         tools="",
@@ -74,3 +86,19 @@ def canvas(
     plot.grid.visible = grid
     plot.grid.grid_line_color = GRID
     return plot
+
+
+def share(value: float, ends: Sequence[float] | np.ndarray, scale: Scale) -> float:
+    """Where a value lies on an axis.
+
+    Args:
+        value: on the axis.
+        ends: increasing numbers; the first and the last are the axis's ends.
+        scale: of the axis.
+
+    Returns:
+        0 at the low end, 1 at the high end.
+    """
+    three = np.array([ends[0], value, ends[-1]], float)
+    low, at, high = np.log10(three) if scale == "log" else three
+    return float((at - low) / (high - low))

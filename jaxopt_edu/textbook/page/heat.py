@@ -9,7 +9,7 @@ from bokeh.palettes import Viridis256
 
 from jaxopt_edu.plots.style import INK, QUIET, RULE
 from jaxopt_edu.textbook.figures import HeatFigure
-from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas
+from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas, share
 from jaxopt_edu.textbook.page.look import PAPER
 
 HEIGHT = 420
@@ -29,13 +29,15 @@ def draw_heat(figure: HeatFigure) -> tuple[Any, list[str]]:
         (x[0], x[-1]),
         (y[0], y[-1]),
         xlabel=figure.xlabel,
-        ylabel=figure.ylabel,
+        ylabel=figure.label,
         xscale=figure.xscale,
         yscale=figure.yscale,
         height=HEIGHT,
         right=20,
         grid=False,
     )
+    plot.outline_line_color = None
+    plot.yaxis.axis_label = figure.ylabel
     values = np.asarray(figure.values, float)
     shown = values[np.isfinite(values)]
     low, high = float(shown.min()), float(shown.max())
@@ -59,11 +61,6 @@ def draw_heat(figure: HeatFigure) -> tuple[Any, list[str]]:
     )
     bar = ColorBar(
         color_mapper=mapper,
-        title=figure.label,
-        title_text_color=INK,
-        title_text_font=FONT,
-        title_text_font_size="13px",
-        title_text_font_style="normal",
         major_label_text_color=QUIET,
         major_label_text_font=FONT,
         major_label_text_font_size="12px",
@@ -78,7 +75,7 @@ def draw_heat(figure: HeatFigure) -> tuple[Any, list[str]]:
         bar.ticker = BasicTicker(desired_num_ticks=5)
     plot.add_layout(bar, "above")
     for x_at, y_at, words in figure.points:
-        _point(plot, x_at, y_at, words, right=x_at > _middle(x, figure.xscale))
+        _point(plot, x_at, y_at, words, share(x_at, x, figure.xscale), share(y_at, y, figure.yscale))
     notes = ["Grey cells: the run diverged."] if len(shown) < values.size else []
     return plot, notes
 
@@ -105,12 +102,7 @@ def edges(centres: np.ndarray, scale: Scale) -> np.ndarray:
     return np.exp(borders) if scale == "log" else borders
 
 
-def _middle(borders: np.ndarray, scale: Scale) -> float:
-    first, last = borders[0], borders[-1]
-    return float(np.sqrt(first * last) if scale == "log" else (first + last) / 2)
-
-
-def _point(plot: Any, x: float, y: float, words: str, *, right: bool) -> None:
+def _point(plot: Any, x: float, y: float, words: str, across: float, up: float) -> None:
     plot.scatter(
         [float(x)], [float(y)], marker="circle", size=12, fill_color=PAPER, line_color=INK, line_width=2
     )
@@ -118,8 +110,9 @@ def _point(plot: Any, x: float, y: float, words: str, *, right: bool) -> None:
         x=[float(x)],
         y=[float(y)],
         text=[words],
-        x_offset=-12 if right else 12,
-        text_align="right" if right else "left",
+        x_offset=-12 if across > 0.5 else 12,
+        y_offset=-8 if up < 0.05 else 8 if up > 0.95 else 0,
+        text_align="right" if across > 0.5 else "left",
         text_baseline="middle",
         text_color=INK,
         text_font=fixed(FONT),

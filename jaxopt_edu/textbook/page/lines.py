@@ -10,12 +10,14 @@ from jaxopt_edu.plots.labels import spread, wrap
 from jaxopt_edu.plots.limits import limits
 from jaxopt_edu.plots.style import QUIET, Style, styles
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas
+from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas, share
 from jaxopt_edu.textbook.page.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.placing import LETTER, LINE, filled, quietest
 
 HEIGHT = 380
-FRAME = HEIGHT - 12 - 58  # pixels, without what stands above and below the axes
-LETTERS = 18  # of a name's line
+FRAME = HEIGHT - 34 - 52  # pixels, without what stands above and below the axes
+PLACED = 640.0  # pixels, the frame's width that words are placed for
+LETTERS = 22  # of a name's line
 WIDTH = 2.2
 MARKS = 9  # at most so many on a line
 
@@ -58,7 +60,7 @@ def draw_lines(figure: LinesFigure) -> tuple[Any, list[str]]:
     for series in figure.series:
         _line(plot, series, looks[series.name])
     for axis, value, words in figure.marks:
-        _theory(plot, axis, value, words, x, y, figure.xscale)
+        _theory(plot, figure, axis, value, words, x, y)
     _names(plot, figure, names, looks, y)
     lost = [series.name for series in figure.series if not np.isfinite(series.y).all()]
     return plot, [f"{name}: a gap is a run that diverged or has no value there." for name in lost]
@@ -121,12 +123,12 @@ def _line(plot: Any, series: Series, look: Style) -> None:
 
 def _theory(
     plot: Any,
+    figure: LinesFigure,
     axis: str,
     value: float,
     words: str,
     x: tuple[float, float],
     y: tuple[float, float],
-    xscale: Scale,
 ) -> None:
     plot.add_layout(
         Span(
@@ -138,19 +140,39 @@ def _theory(
             level="underlay",
         )
     )
-    # The words stand on the side of their line that has more room.
-    left = _share(value, x, xscale) < 0.5
+    # The words stand at either end of their line, on either side, where they hide the least.
+    size, half = np.array([PLACED, FRAME]), np.array([LETTER * len(words), LINE]) / 2
+    across, up = (
+        share(value, x, figure.xscale) if axis == "x" else 0.0,
+        share(value, y, figure.yscale) if axis == "y" else 0.0,
+    )
+    at = np.array([across, up]) * size
+    corners = [(side, end) for side in (1, -1) for end in (1, 0)]
+    centres = [
+        (at[0] + side * (half[0] + 6), end * FRAME + (1 - 2 * end) * (half[1] + 4))
+        if axis == "x"
+        else ((1 - end) * PLACED + (2 * end - 1) * (half[0] + 6), at[1] + side * (half[1] + 2))
+        for side, end in corners
+    ]
+    side, end = corners[quietest(np.array(centres), half, _traces(figure, x, y), size)]
     place: dict[str, Any] = (
         {
             "x": [float(value)],
-            "y": [y[1]],
-            "x_offset": 6 if left else -6,
-            "y_offset": 4,
-            "text_align": "left" if left else "right",
-            "text_baseline": "top",
+            "y": [y[end]],
+            "x_offset": 6 * side,
+            "y_offset": 4 if end else -4,
+            "text_align": "left" if side > 0 else "right",
+            "text_baseline": "top" if end else "bottom",
         }
         if axis == "x"
-        else {"x": [x[0]], "y": [float(value)], "x_offset": 6, "y_offset": -3, "text_baseline": "bottom"}
+        else {
+            "x": [x[1 - end]],
+            "y": [float(value)],
+            "x_offset": 6 if end else -6,
+            "y_offset": -3 * side,
+            "text_align": "left" if end else "right",
+            "text_baseline": "bottom" if side > 0 else "top",
+        }
     )
     plot.text(
         **place,
@@ -161,6 +183,21 @@ def _theory(
         background_fill_color=PAPER,
         background_fill_alpha=0.75,
     )
+
+
+def _traces(figure: LinesFigure, x: tuple[float, float], y: tuple[float, float]) -> np.ndarray:
+    """All lines as points in pixels, close to each other: (n, 2)."""
+    found = [np.zeros((0, 2))]
+    for series in figure.series:
+        points = np.stack([np.asarray(series.x, float), np.asarray(series.y, float)], axis=1)
+        kept = np.isfinite(points).all(axis=1)
+        kept &= points[:, 0] > 0 if figure.xscale == "log" else True
+        kept &= points[:, 1] > 0 if figure.yscale == "log" else True
+        across = [share(value, x, figure.xscale) * PLACED for value in points[kept, 0]]
+        up = [share(value, y, figure.yscale) * FRAME for value in points[kept, 1]]
+        if across:
+            found.append(filled(np.stack([across, up], axis=1)))
+    return np.concatenate(found)
 
 
 def _names(
@@ -176,10 +213,10 @@ def _names(
         at, height = np.asarray(series.x, float), np.asarray(series.y, float)
         shown = np.isfinite(height) & (height > 0 if figure.yscale == "log" else True)
         if shown.any():
-            last = np.flatnonzero(shown)[-1]
+            last = np.argmax(np.where(shown, at, -np.inf))
             ends[series.name] = (
-                _share(float(at[last]), x, figure.xscale),
-                _share(float(height[last]), y, figure.yscale),
+                share(float(at[last]), x, figure.xscale),
+                share(float(height[last]), y, figure.yscale),
             )
     # A line that stops early has its name at its end, the others share the margin.
     beside = [name for name, (at, _) in ends.items() if at > 0.85]
@@ -200,12 +237,6 @@ def _names(
         label.level = "overlay"  # what lies above is not clipped to the frame
         label.name = name
         label.tags = ["end"]
-
-
-def _share(value: float, ends: tuple[float, float], scale: Scale) -> float:
-    """Where a value lies between the ends of its axis, from 0 to 1."""
-    low, at, high = np.log10([ends[0], value, ends[1]]) if scale == "log" else (ends[0], value, ends[1])
-    return float((at - low) / (high - low))
 
 
 def _value(share: float, ends: tuple[float, float], scale: Scale) -> float:

@@ -27,7 +27,7 @@ def places(ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray)
     size = np.array([FRAME, FRAME * np.ptp(window[1]) / np.ptp(window[0])])
     scale = size / np.ptp(window, axis=1)
     on_screen = [(np.asarray(way, float) - window[:, 0]) * scale for way in ways]
-    traces = [_filled(way) for way in on_screen]
+    traces = [filled(way) for way in on_screen]
     everything = np.concatenate(traces) if traces else np.zeros((0, 2))
     taken: list[tuple[np.ndarray, np.ndarray]] = []
     found: list[np.ndarray | None] = []
@@ -55,11 +55,35 @@ def places(ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray)
     return found
 
 
+def quietest(centres: np.ndarray, half: np.ndarray, traces: np.ndarray, size: np.ndarray) -> int:
+    """Which of some places covers the fewest points; one that leaves the frame is the last resort.
+
+    Args:
+        centres: of a box, shape (n, 2), in pixels.
+        half: half of the box's width and height.
+        traces: points of shape (m, 2), in pixels.
+        size: the frame's width and height.
+
+    Returns:
+        An index of `centres`, the first of the best.
+    """
+    covered = (np.abs(traces[None] - centres[:, None]) < half + 2).all(axis=-1).sum(axis=1)
+    outside = ((centres - half < 0) | (centres + half > size)).any(axis=1)
+    return int(np.argmin(covered + 1e6 * outside))
+
+
 _SIDES = np.array([(1, 0), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 1), (-1, -1), (-1, 0)], float)
 
 
-def _filled(way: np.ndarray) -> np.ndarray:
-    # Points about 4 pixels apart along the path, so that long steps count as much as many short ones.
+def filled(way: np.ndarray) -> np.ndarray:
+    """Put points between those of a path, so that long steps count as much as many short ones.
+
+    Args:
+        way: points of shape (n, 2), in pixels.
+
+    Returns:
+        All points of the path and others, at most about 4 pixels apart.
+    """
     lengths = np.linalg.norm(np.diff(way, axis=0), axis=1)
     pieces = [way]
     for first, last, length in zip(way[:-1], way[1:], np.minimum(lengths, 4 * FRAME), strict=True):
