@@ -1,1 +1,19 @@
 """The chapters, in the order in which the story is told."""
+
+from jaxopt_edu.textbook.chapters import (
+    adadelta,
+    adam,
+    choosing,
+    gradient_descent,
+    momentum,
+    rmsprop,
+)
+
+CHAPTERS = (
+    gradient_descent.CHAPTER,
+    momentum.CHAPTER,
+    rmsprop.CHAPTER,
+    adadelta.CHAPTER,
+    adam.CHAPTER,
+    choosing.CHAPTER,
+)

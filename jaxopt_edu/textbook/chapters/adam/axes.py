@@ -11,24 +11,15 @@ from jax.tree_util import Partial
 from jaxopt_edu import problems
 from jaxopt_edu.core.editing import hyperparameters
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import OPTIMIZERS, adam, momentum, rmsprop, sgd
+from jaxopt_edu.optimizers import adam, momentum, rmsprop, sgd
 from jaxopt_edu.race.settings import article_settings
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
-from jaxopt_edu.textbook.runs import plain, run_all, stays_at_most, surface_paths, without_batch
+from jaxopt_edu.textbook.runs import METHODS, plain, run_all, stays_at_most, surface_paths, without_batch
 
 RATES = 10.0 ** (np.arange(-14, 5) / 4)
 """The learning rates that every method tries: quarter decades from 0.0003 to 10."""
 
-NAMES = {
-    "sgd": "SGD",
-    "momentum": "Momentum",
-    "nesterov": "Nesterov",
-    "adagrad": "AdaGrad",
-    "adadelta": "Adadelta",
-    "rmsprop": "RMSProp",
-    "adam": "Adam",
-}
 ADAPTIVE = {"AdaGrad", "Adadelta", "RMSProp", "Adam"}
 
 STEPS = 3000
@@ -61,7 +52,7 @@ def narrow_valley(seed: int = 0, *, starts: int = 8) -> Finding:
         rates[name] = [rate for _, rate in tuned]
     along, turned = needed["Adam, along the axes"], needed["Adam, turned by 45°"]
     spoilt = bool(np.isnan(turned[-1]) or turned[-1] > 3 * turned[0])
-    shown = {NAMES[name]: article_settings()[name] for name in ("sgd", "adagrad", "rmsprop", "adam")}
+    shown = {name: article_settings()[name.lower()] for name in ("SGD", "AdaGrad", "RMSProp", "Adam")}
     path_figures, apart = _both_bowls(shown)
     used = ", ".join(f"{name} {hyperparameters(each)['learning_rate']:g}" for name, each in shown.items())
     return Finding(
@@ -116,13 +107,11 @@ def angles(seed: int = 0, *, condition: float = 100.0, starts: int = 8) -> Findi
     """
     degrees = np.arange(0.0, 91.0, 9.0)
     needed = {
-        NAMES[factory.__name__]: np.array(
-            [_at_best(factory, condition, float(angle), seed, starts)[0] for angle in degrees]
-        )
-        for factory in OPTIMIZERS
+        name: np.array([_at_best(factory, condition, float(angle), seed, starts)[0] for angle in degrees])
+        for name, factory in METHODS.items()
     }
     slowest = {name: float(_filled(steps).max() / steps[0]) for name, steps in needed.items()}
-    steady = max(slowest[name] for name in NAMES.values() if name not in ADAPTIVE) < 1.05
+    steady = max(slowest[name] for name in METHODS if name not in ADAPTIVE) < 1.05
     worse = {name for name, factor in slowest.items() if factor > 2}
     return Finding(
         name="angles",
