@@ -95,8 +95,6 @@ def _check_extras() -> None:
     console()
     for name in NEEDED:
         if find_spec(name) is None:
-            raise ImportError(
-                f'the textbook needs {name.replace("_", "-")}: pip install "jaxopt-edu[textbook]"'
-            )
+            raise ImportError(f'the textbook needs {name}: pip install "jaxopt-edu[textbook]"')
     if find_spec("sklearn") is None:
-        raise ImportError('the textbook needs the digits of scikit-learn: pip install "jaxopt-edu[data]"')
+        raise ImportError('the textbook needs the digits of scikit-learn: pip install "jaxopt-edu[textbook]"')

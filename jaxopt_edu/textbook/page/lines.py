@@ -63,7 +63,7 @@ def draw_lines(figure: LinesFigure) -> tuple[Any, list[str]]:
         _theory(plot, figure, axis, value, words, x, y)
     _names(plot, figure, names, looks, y)
     lost = [series.name for series in figure.series if not np.isfinite(series.y).all()]
-    return plot, [f"{name}: a gap is a run that diverged or has no value there." for name in lost]
+    return plot, [f"No value where a line has a gap or ends early: {', '.join(lost)}."] if lost else []
 
 
 def _finite_parts(series: Series, scale: Scale) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from jaxopt_edu.textbook.lab import Lab
 from jaxopt_edu.textbook.page.lab import show_lab
 from jaxopt_edu.textbook.page.look import DARK
 from jaxopt_edu.textbook.page.shown import ShownFigure, script_json, show
-from jaxopt_edu.textbook.page.words import code_styles, equation, markdown, rule_source
+from jaxopt_edu.textbook.page.words import equation, markdown, rule_source
 
 VERDICTS = {"holds": "Holds", "depends": "Depends", "fails": "Fails"}
 
@@ -76,7 +76,7 @@ def render(
         lab=shown_lab,
         counts=Counter(each.finding.verdict for each in findings),
         verdicts=VERDICTS,
-        styles=Markup(_file("page.css") + code_styles()),
+        styles=Markup(_file("page.css")),
         bokeh=_inline(Path(bokeh.__file__).with_name("server") / "static" / "js" / "bokeh.min.js"),
         scripts=[Markup(_file(name)) for name in ("page.js", "player.js", "lab.js")],
         dark=script_json(DARK),

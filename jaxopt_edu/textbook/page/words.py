@@ -62,16 +62,9 @@ def rule_source(page: ModuleType) -> Markup:
         page: the optimizer's module.
 
     Returns:
-        HTML with Pygments' classes.
+        HTML with the short classes of Pygments, which page.css colours.
     """
     return Markup(highlight(inspect.getsource(page.rule), PythonLexer(), HtmlFormatter(nowrap=True)))
-
-
-def code_styles() -> str:
-    """CSS for `rule_source`, light and dark."""
-    light = HtmlFormatter(style="xcode").get_style_defs(".code")
-    dark = HtmlFormatter(style="github-dark").get_style_defs(".code")
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
 
 def number(value: float | np.ndarray) -> str:
