@@ -299,6 +299,29 @@ def band(name: str, x: np.ndarray, values: np.ndarray, *, inside: float = 0.8) -
     return Series(name, np.asarray(x), middle, low, high)
 
 
+def arrivals(name: str, x: np.ndarray, steps: np.ndarray, *, inside: float = 0.8) -> Series:
+    """As `band`, for numbers of steps among which NaN means never: longer than any number.
+
+    Args:
+        name: of the method or the setting.
+        x: shape (n,).
+        steps: shape (runs, n).
+        inside: the share of the runs that the band holds.
+
+    Returns:
+        The line, with a gap where half of the runs never arrive.
+
+    >>> arrivals("SGD", np.array([0.1, 1.0]), np.array([[4.0, 9.0], [5.0, np.nan], [6.0, np.nan]])).y
+    array([ 5., nan])
+    """
+    filled = np.nan_to_num(steps, nan=np.inf)
+    # Between a number and infinity there is nothing to interpolate.
+    low, high = np.quantile(filled, [(1 - inside) / 2, (1 + inside) / 2], axis=0, method="nearest")
+    middle = np.median(filled, axis=0)
+    parts = [np.where(np.isfinite(part), part, np.nan) for part in (middle, low, high)]
+    return Series(name, np.asarray(x), *parts)
+
+
 def plain(value: Any) -> Any:
     """Numbers ready for JSON: arrays become lists, what is not finite becomes None.
 

@@ -6,12 +6,14 @@ from jaxopt_edu.textbook.chapters import (
     choosing,
     gradient_descent,
     momentum,
+    nesterov,
     rmsprop,
 )
 
 CHAPTERS = (
     gradient_descent.CHAPTER,
     momentum.CHAPTER,
+    nesterov.CHAPTER,
     rmsprop.CHAPTER,
     adadelta.CHAPTER,
     adam.CHAPTER,

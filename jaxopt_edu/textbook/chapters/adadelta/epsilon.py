@@ -10,7 +10,7 @@ from jaxopt_edu.optimizers import adadelta, rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
 from jaxopt_edu.textbook.runs import (
-    band,
+    arrivals,
     exponent,
     first_at_most,
     heights,
@@ -73,7 +73,7 @@ def needs_no_learning_rate(seed: int = 0, *, starts: int = 16, steps: int = 12_0
             f"like the length of the first one to the power {exponents['Adadelta']:.2f}; RMSProp's, set by "
             f"η, to the power {exponents['RMSProp']:.2f}. So Adadelta forgives a bad guess more easily, but "
             "a guess it is."
-        ),
+        ).replace("-", "−"),
         setting=(
             f"The bowl x²/20 + y²; steps to 1 % of the start's height, of {steps:,}; {starts} starts drawn "
             f"evenly from its window (seed {seed}), their median and 80 %; Adadelta with η = 1, ρ = "
@@ -93,7 +93,7 @@ def needs_no_learning_rate(seed: int = 0, *, starts: int = 16, steps: int = 12_0
         figures=(
             PathsFigure(problems.bowl, paths),
             LinesFigure(
-                tuple(band(name, lengths, each.T) for name, each in needed.items()),
+                tuple(arrivals(name, lengths, each.T) for name, each in needed.items()),
                 xlabel="length of the first step, √(ε/(1 − ρ)) for Adadelta",
                 ylabel="steps to 1 % of the start's height",
                 xscale="log",

@@ -64,7 +64,7 @@ def narrow_valley(seed: int = 0, *, starts: int = 8) -> Finding:
             f"when it is {conditions[-1]:g} times as steep across. Turned by 45°, the same valley takes "
             f"{_count(turned[-1])}; momentum takes {_count(needed['Momentum'][-1])} and SGD "
             f"{_count(needed['SGD'][-1])}, turned or not. In the two pictures SGD's paths, turned back, "
-            f"agree to {apart['SGD']:.0e}; Adam's part by {apart['Adam']:.1f}."
+            f"agree to {apart['SGD']:.0e}; Adam's are {apart['Adam']:.1f} apart."
         ),
         setting=(
             "(x² + κy²)/2, or the same turned; the step from which on the distance to the minimum stays "

@@ -11,7 +11,7 @@ from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Path, PathsFigure, Series
 from jaxopt_edu.textbook.runs import (
     METHODS,
-    band,
+    arrivals,
     first_at_most,
     heights,
     on_surface,
@@ -171,7 +171,7 @@ def saddle_race(seed: int = 0, *, learning_rate: float = 0.05, runs: int = 32, s
         figures=(
             PathsFigure(saddle._replace(start=(saddle.start[0], 0.0)), tuple(paths), play=True),
             LinesFigure(
-                tuple(band(name, noises, each.T) for name, each in equal.items()),
+                tuple(arrivals(name, noises, each.T) for name, each in equal.items()),
                 xlabel="standard deviation of the noise in the gradient",
                 ylabel=f"steps to leave, with η = {learning_rate:g}",
                 xscale="log",

@@ -64,10 +64,11 @@ def sensitivity(seed: int = 0, *, steps: int = 200) -> Finding:
         ),
         figures=(
             LinesFigure(
-                tuple(band(name, rates, each.T) for name, each in accuracies.items()),
+                tuple(band(name, rates, 100 - each.T) for name, each in accuracies.items()),
                 xlabel="learning rate η",
-                ylabel="test accuracy, %",
+                ylabel="test error, %",
                 xscale="log",
+                yscale="log",
             ),
         ),
     )
@@ -124,11 +125,12 @@ def equal_budgets(seed: int = 0, *, steps: int = 200) -> Finding:
         figures=tuple(
             LinesFigure(
                 tuple(
-                    band(name, result.steps, 100 * result.accuracies[places[name]])
+                    band(name, result.steps, 100 - 100 * result.accuracies[places[name]])
                     for name, result in results.items()
                 ),
                 xlabel=f"step, each at its {kind} learning rate",
-                ylabel="test accuracy, %",
+                ylabel="test error, %",
+                yscale="log",
             )
             for kind, places in (("default", default), ("best", best))
         ),
