@@ -36,8 +36,7 @@ Adam repairs that.
 """,
     use="""
 Use it where gradients keep changing in size: noisy or moving objectives, reinforcement learning, recurrent
-networks. Let η fall if the last digits matter. Where features are sparse and the data stay the same,
-AdaGrad's long memory is the better one; nearly everywhere else Adam does what RMSProp does, and begins more
-gently.
+networks. Let η fall if the last digits matter. For one pass over data that stay the same, AdaGrad's falling
+steps do that by themselves; nearly everywhere else Adam does what RMSProp does, and begins more gently.
 """,
 )
