@@ -60,9 +60,9 @@ def narrow_valley(seed: int = 0, *, starts: int = 8) -> Finding:
         claim="Adam gives every direction its own step, so a narrow valley is no harder than a round bowl.",
         verdict="fails" if along[-1] > 3 * along[0] else "depends" if spoilt else "holds",
         measured=(
-            f"If the valley lies along an axis: {along[0]:.0f} steps when it is round and {along[-1]:.0f} "
-            f"when it is {conditions[-1]:g} times as steep across. Turned by 45°, the same valley takes "
-            f"{_count(turned[-1])}; momentum takes {_count(needed['Momentum'][-1])} and SGD "
+            f"A valley along an axis takes Adam {along[0]:.0f} steps when it is round and {along[-1]:.0f} "
+            f"when it is {conditions[-1]:g} times as steep across as along. Turned by 45°, the same valley "
+            f"takes {_count(turned[-1])}; momentum takes {_count(needed['Momentum'][-1])} and SGD "
             f"{_count(needed['SGD'][-1])}, turned or not. In the two pictures SGD's paths, turned back, "
             f"agree to {apart['SGD']:.0e}; Adam's are {apart['Adam']:.1f} apart."
         ),

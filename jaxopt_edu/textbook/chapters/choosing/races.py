@@ -172,7 +172,7 @@ def saddle_race(seed: int = 0, *, learning_rate: float = 0.05, runs: int = 32, s
             PathsFigure(saddle._replace(start=(saddle.start[0], 0.0)), tuple(paths), play=True),
             LinesFigure(
                 tuple(arrivals(name, noises, each.T) for name, each in equal.items()),
-                xlabel="standard deviation of the noise in the gradient",
+                xlabel="noise σ in the gradient",
                 ylabel=f"steps to leave, with η = {learning_rate:g}",
                 xscale="log",
                 yscale="log",
