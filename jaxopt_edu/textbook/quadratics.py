@@ -1,12 +1,14 @@
 """How many steps a method needs on quadratics of growing condition number, for every chapter that asks."""
 
+import math
 from collections.abc import Callable, Sequence
 
+import jax
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.problems import noisy_quadratic
-from jaxopt_edu.textbook.runs import distances, run_all, stays_at_most, without_batch
+from jaxopt_edu.textbook.runs import distances, run_all, stays_at_most
 
 REDUCTION = 1000.0
 """By what the distance to the minimum is to be divided."""
@@ -54,15 +56,21 @@ def directions(seed: int, count: int) -> np.ndarray:
 
 
 def steps_needed(
-    conditions: np.ndarray, settings: Sequence[Sequence[Optimizer]], starts: np.ndarray, *, budget: int
+    conditions: np.ndarray,
+    settings: Sequence[Sequence[Optimizer]],
+    starts: np.ndarray,
+    *,
+    budget: int,
+    degrees: float = 0.0,
 ) -> np.ndarray:
-    """Steps until the distance to the minimum of ½(x²/κ + y²) is divided by `REDUCTION` for good.
+    """Steps until the distance to the minimum of ½(a²/κ + b²) is divided by `REDUCTION` for good.
 
     Args:
         conditions: κ, shape (n,); the largest curvature L is 1.
         settings: for every κ the same number of optimizers of one kind.
         starts: points of shape (runs, 2), at distance 1 from the minimum.
         budget: steps after which a run is given up.
+        degrees: the angle between the valley's axis a and the x axis.
 
     Returns:
         The steps, shape (n, settings, runs); NaN where the budget did not suffice.
@@ -72,8 +80,9 @@ def steps_needed(
     >>> steps_needed(np.array([4.0]), rates, directions(0, 1), budget=50).tolist()
     [[[23.0], [14.0]]]
     """
+    radians = math.radians(degrees)
     losses = [
-        without_batch(noisy_quadratic([1 / condition, 1.0], noise_scale=0.0).expected_loss)
+        Partial(_valley, flattest=1 / float(condition), cosine=math.cos(radians), sine=math.sin(radians))
         for condition, each in zip(conditions, settings, strict=True)
         for _ in each
     ]
@@ -105,3 +114,10 @@ def at_best(steps: np.ndarray) -> np.ndarray:
         The steps, shape (n, runs).
     """
     return steps[np.arange(len(steps)), fastest(steps)]
+
+
+def _valley(
+    point: jax.Array, batch: None, *, flattest: jax.Array, cosine: jax.Array, sine: jax.Array
+) -> jax.Array:
+    x, y = point
+    return (flattest * (cosine * x + sine * y) ** 2 + (cosine * y - sine * x) ** 2) / 2

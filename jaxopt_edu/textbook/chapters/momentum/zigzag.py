@@ -1,7 +1,5 @@
 """What chapter 2 measures of the zig-zag across the valley, of which momentum is said to be the cure."""
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from jaxopt_edu import problems
@@ -15,26 +13,17 @@ from jaxopt_edu.textbook.runs import (
     crossings,
     distances,
     on_surface,
-    path_lengths,
     plain,
     random_starts,
-    stays_at_most,
     surface_paths,
 )
+from jaxopt_edu.textbook.ways import Ways, fastest_over_the_bowl, ways_over_the_bowl
 
 REDUCTION = 100.0
 """By what the distance to the minimum is to be divided."""
 
 BUDGET = 320
 """Steps after which a run that is not there yet is given up."""
-
-
-class Ways(NamedTuple):
-    """Of the way until the distance is divided by `REDUCTION`: settings × starts, or a median."""
-
-    steps: Any  # how many; NaN where the budget did not suffice
-    crossings: Any  # how often it crossed the valley's floor, y = 0
-    detours: Any  # its length over that of the straight line to the minimum
 
 
 def famous_picture(seed: int = 0, *, starts: int = 64, steps: int = 30) -> Finding:
@@ -169,20 +158,11 @@ def zigzag(seed: int = 0, *, starts: int = 16) -> Finding:
 
 
 def _ways(optimizers: list[Optimizer], starts: np.ndarray) -> Ways:
-    points = on_surface(problems.bowl, optimizers, starts, steps=BUDGET).params
-    lengths = distances(points, (0.0, 0.0))
-    steps = stays_at_most(lengths / lengths[:, :, :1], 1 / REDUCTION)
-    last = np.where(np.isfinite(steps), steps, BUDGET).astype(int)[..., None, None]
-    # A run that is there stands still: what it does afterwards is not counted.
-    after = np.arange(BUDGET + 1)[:, None] > last
-    way = np.where(after, np.take_along_axis(points, last, axis=2), points).astype(np.float64)
-    return Ways(steps, crossings(way[..., 1]), path_lengths(way) / lengths[:, :, 0])
+    return ways_over_the_bowl(optimizers, starts, reduction=REDUCTION, budget=BUDGET)
 
 
 def _best(optimizers: list[Optimizer], starts: np.ndarray) -> tuple[Optimizer, Ways]:
-    ways = _ways(optimizers, starts)
-    best = int(np.where(np.isfinite(ways.steps), ways.steps, np.inf).max(axis=1).argmin())
-    return optimizers[best], Ways(*(float(np.median(each[best])) for each in ways))
+    return fastest_over_the_bowl(optimizers, starts, reduction=REDUCTION, budget=BUDGET)
 
 
 def _shown(optimizer: Optimizer) -> str:

@@ -29,12 +29,14 @@ from jaxopt_edu.textbook.runs import (
     plain,
     random_starts,
     run_all,
-    stays_at_most,
     surface_paths,
 )
 from jaxopt_edu.textbook.theory import best_momentum, best_nesterov, steps_to_shrink
+from jaxopt_edu.textbook.ways import fastest_over_the_bowl
 
-METHODS: dict[str, Callable[[float, float], Optimizer]] = {"Momentum": momentum, "Nesterov": nesterov}
+Factory = Callable[[float, float], Optimizer]
+
+METHODS: dict[str, Factory] = {"Momentum": momentum, "Nesterov": nesterov}
 
 
 def two_balls(seed: int = 0, *, learning_rate: float = 0.1, starts: int = 64, steps: int = 60) -> Finding:
@@ -205,21 +207,11 @@ def _parabola(params: jax.Array, batch: None) -> jax.Array:
     return jnp.sum(params**2) / 2
 
 
-def _best_on_the_bowl(factory: Callable[[float, float], Optimizer], starts: np.ndarray) -> dict[str, float]:
+def _best_on_the_bowl(factory: Factory, starts: np.ndarray) -> dict[str, float]:
     pairs = [
         factory(float(rate), float(kept))
         for kept in np.linspace(0, 0.85, 18)
         for rate in np.linspace(0.2, 1.55, 28)
     ]
-    points = on_surface(problems.bowl, pairs, starts, steps=120).params
-    lengths = distances(points, (0.0, 0.0))
-    steps = stays_at_most(lengths / lengths[:, :, :1], 1 / REDUCTION)
-    best = int(np.where(np.isfinite(steps), steps, np.inf).max(axis=1).argmin())
-    way = points[best] / points[best][:, :1]
-    past = np.median(np.maximum(0.0, -way.min(axis=1)), axis=0)
-    return {
-        **hyperparameters(pairs[best]),
-        "steps": float(np.median(steps[best])),
-        "along": float(past[0]),
-        "across": float(past[1]),
-    }
+    best, way = fastest_over_the_bowl(pairs, starts, reduction=REDUCTION, budget=120)
+    return {**hyperparameters(best), **way._asdict()}
