@@ -2,6 +2,7 @@
 
 from jaxopt_edu.textbook.chapters import (
     adadelta,
+    adagrad,
     adam,
     choosing,
     gradient_descent,
@@ -14,6 +15,7 @@ CHAPTERS = (
     gradient_descent.CHAPTER,
     momentum.CHAPTER,
     nesterov.CHAPTER,
+    adagrad.CHAPTER,
     rmsprop.CHAPTER,
     adadelta.CHAPTER,
     adam.CHAPTER,
