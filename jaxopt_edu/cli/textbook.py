@@ -9,7 +9,7 @@ from jaxopt_edu.files import check_folder, whole_folder
 
 MARKER = "textbook.txt"
 LAB = "lab"
-NEEDED = ("bokeh", "jinja2", "latex2mathml", "markdown_it", "pygments")
+NEEDED = ("bokeh", "jinja2", "latex2mathml", "markdown_it", "pygments", "sklearn")
 
 EPILOG = """\
 examples:
@@ -96,5 +96,3 @@ def _check_extras() -> None:
     for name in NEEDED:
         if find_spec(name) is None:
             raise ImportError(f'the textbook needs {name}: pip install "jaxopt-edu[textbook]"')
-    if find_spec("sklearn") is None:
-        raise ImportError('the textbook needs the digits of scikit-learn: pip install "jaxopt-edu[textbook]"')
