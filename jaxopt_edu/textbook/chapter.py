@@ -16,8 +16,8 @@ class Finding(NamedTuple):
         name: short and unique on the page, such as "stability-limit"; the figure's anchor and the data's key.
         claim: what is usually said, in one sentence.
         verdict: whether it holds here.
-        measured: what was measured, in one or two sentences with the numbers; also says what the figure shows to those
-            who cannot see it.
+        measured: what was measured, in one or two sentences with the numbers; also says what the figure shows
+            to those who cannot see it.
         setting: surface or data, metric, budget, seeds, in one sentence.
         data: the numbers behind it: dicts, lists, strings and Python numbers, ready for JSON.
         figures: what is drawn of them; usually one.
@@ -42,8 +42,9 @@ class Chapter(NamedTuple):
         idea: the idea in a few paragraphs of Markdown.
         equations: LaTeX, one display equation a line, with the symbols of the optimizer's page.
         pages: the modules whose `rule` is shown as the chapter's source code.
-        experiments: functions that run an experiment, in the order of the page, the opening left out. Each takes
-            `seed` and may take more settings with defaults; the tests run them at another seed or setting too.
+        experiments: functions that run an experiment, in the order of the page, the opening left out. Each
+            takes `seed` and may take more settings with defaults; the tests run them at another seed or
+            setting too.
         costs: Markdown: memory, time, what it needs tuned.
         use: Markdown: when to use it, and when not.
     """

@@ -1,7 +1,7 @@
 """What a chapter draws, as data: the page decides how it looks.
 
-Arrays are NumPy's, in float32 or float64; NaN is a gap. Every series has the name of the method or setting that
-it shows, and methods keep the colour, mark and dash they have in `jaxopt_edu.plots`.
+Arrays are NumPy's, in float32 or float64; NaN is a gap. Every series has the name of the method or setting
+that it shows, and methods keep the colour, mark and dash they have in `jaxopt_edu.plots`.
 """
 
 from typing import Literal, NamedTuple

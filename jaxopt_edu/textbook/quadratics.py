@@ -8,7 +8,8 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.textbook.runs import distances, run_all, stays_at_most
+from jaxopt_edu.textbook.measures import distances, stays_at_most
+from jaxopt_edu.textbook.runs import run_all
 
 REDUCTION = 1000.0
 """By what the distance to the minimum is to be divided."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.problems import bowl
-from jaxopt_edu.textbook.runs import crossings, distances, on_surface, path_lengths, stays_at_most
+from jaxopt_edu.textbook.measures import crossings, distances, path_lengths, stays_at_most
+from jaxopt_edu.textbook.runs import on_surface
 
 
 class Ways(NamedTuple):

@@ -20,7 +20,7 @@ def test_a_narrow_valley_is_easy_only_along_the_axes(seed):
     assert along.max() - along.min() <= 2
     # A round bowl looks the same from 45°; only the starts lie differently.
     assert turned[0] < 1.5 * along[0]
-    # Measured: 11 to 13 times as many steps at κ = 1000; momentum, whose steps go like √κ, is faster there.
+    # Measured: 11 to 20 times as many steps at κ = 1000; momentum, whose steps go like √κ, is faster there.
     assert turned[-1] > 5 * along[-1]
     assert steps["Momentum"][-1] < turned[-1]
     # SGD commutes with rotations: rounding only. Adam's path is another one, by a good part of the way of 7.
@@ -36,11 +36,10 @@ def test_turning_hurts_adagrad_and_rmsprop_and_adam_least(seed, condition):
     for name in ("SGD", "Momentum", "Nesterov"):
         # In exact arithmetic 1; rounding may move a crossing by a step in fifty.
         assert worst[name] < 1.03
-    # Measured: above 40 for both, and 1.4 to 1.8 for Adam, whose momentum needs 80 steps to calm down at any
-    # angle.
+    # Measured: above 100 for both, since they are as good as Newton's method at 0°, and 2.4 to 3.6 for Adam.
     assert worst["AdaGrad"] > 10
     assert worst["RMSProp"] > 10
-    assert worst["Adam"] < 3
+    assert 1.3 < worst["Adam"] < 8
 
 
 def test_the_first_steps_follow_the_closed_forms_without_noise():

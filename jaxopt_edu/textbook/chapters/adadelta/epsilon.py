@@ -9,17 +9,8 @@ from jaxopt_edu.core.editing import hyperparameters
 from jaxopt_edu.optimizers import adadelta, rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
-from jaxopt_edu.textbook.runs import (
-    arrivals,
-    exponent,
-    first_at_most,
-    heights,
-    on_surface,
-    plain,
-    random_starts,
-    run_all,
-    surface_paths,
-)
+from jaxopt_edu.textbook.measures import arrivals, exponent, first_at_most, plain
+from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all, slope, surface_paths
 
 EPSILONS = 10.0 ** np.arange(-8, -1)
 """The values of ε tried: decades around the default, 1e-6."""
@@ -121,7 +112,7 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
     scale = jnp.full(runs + 1, noise).at[-1].set(0.0)[:, None]
     gradients = 1 + scale * jax.random.normal(jax.random.key(seed), (runs + 1, steps))
     optimizers = [adadelta(eps=eps) for eps in epsilons.tolist()]
-    positions = run_all(_slope, optimizers, jnp.zeros(runs + 1), gradients).params
+    positions = run_all(slope, optimizers, jnp.zeros(runs + 1), gradients).params
     travelled = np.abs(positions[:, :, 1:]) / np.sqrt(epsilons)[:, None, None]
     # Averaged over ten steps: one gradient alone may be near 0.
     means = np.abs(positions[:, :, 10:] - positions[:, :, :-10]) / 10
@@ -172,7 +163,3 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
             ),
         ),
     )
-
-
-def _slope(w: jax.Array, gradient: jax.Array) -> jax.Array:
-    return gradient * w

@@ -9,18 +9,8 @@ from jaxopt_edu import problems
 from jaxopt_edu.optimizers import adadelta, rmsprop, sgd
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import (
-    arrivals,
-    exponent,
-    first_at_most,
-    heights,
-    on_surface,
-    plain,
-    random_starts,
-    run_all,
-    stays_at_most,
-    without_batch,
-)
+from jaxopt_edu.textbook.measures import arrivals, exponent, first_at_most, plain, stays_at_most
+from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all, without_batch
 
 SURFACES = (problems.bowl, problems.booth, problems.beale, problems.rosenbrock, problems.himmelblau)
 

@@ -7,14 +7,9 @@ from jaxopt_edu.core.editing import hyperparameters
 from jaxopt_edu.optimizers import adagrad, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure
+from jaxopt_edu.textbook.measures import band, exponent, plain
 from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, steps_needed
-from jaxopt_edu.textbook.runs import (
-    band,
-    exponent,
-    plain,
-    random_starts,
-    surface_paths,
-)
+from jaxopt_edu.textbook.runs import random_starts, surface_paths
 from jaxopt_edu.textbook.ways import fastest_over_the_bowl
 
 

@@ -9,7 +9,8 @@ from jaxopt_edu.optimizers import adagrad
 from jaxopt_edu.problems import noisy_quadratic
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.runs import band, contraction, exponent, plain, run_all, without_batch
+from jaxopt_edu.textbook.measures import band, contraction, exponent, plain
+from jaxopt_edu.textbook.runs import run_all, without_batch
 
 
 def running_down(seed: int = 0, *, learning_rate: float = 0.5, seeds: int = 64, steps: int = 4000) -> Finding:

@@ -12,7 +12,7 @@ from jaxopt_edu.optimizers import adagrad, sgd
 from jaxopt_edu.problems import SparseRegression, sparse_regression
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import band, plain
+from jaxopt_edu.textbook.measures import band, plain
 from jaxopt_edu.training import Carry, descend, start
 
 EXAMPLES = 1000

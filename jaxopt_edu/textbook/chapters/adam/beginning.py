@@ -11,16 +11,8 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adam
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import (
-    arrivals,
-    band,
-    heights,
-    on_surface,
-    plain,
-    random_starts,
-    run_all,
-    stays_at_most,
-)
+from jaxopt_edu.textbook.measures import arrivals, band, plain, stays_at_most
+from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all, slope
 
 CORRECT, OMITTED, MULTIPLIED = "Adam", "correction left out", "correction multiplied"
 POWERS = {CORRECT: 0.0, OMITTED: 1.0, MULTIPLIED: 2.0}
@@ -43,7 +35,7 @@ def first_steps(seed: int = 0, *, noise: float = 0.3, runs: int = 32, steps: int
     short = "left out, β₂ = 0.9"
     versions = {name: version(power) for name, power in POWERS.items()} | {short: version(1.0, b2=0.9)}
     lengths = {
-        name: -np.diff(run_all(_slope, [optimizer], jnp.zeros(runs), gradients).params[0])
+        name: -np.diff(run_all(slope, [optimizer], jnp.zeros(runs), gradients).params[0])
         for name, optimizer in versions.items()
     }
     t = np.arange(1, steps + 1)
@@ -183,10 +175,6 @@ def _scheduled(
     t = jnp.asarray(step, float) + 1
     peak, power, b1, b2 = (jnp.asarray(number, float) for number in (peak, power, b1, b2))
     return peak * (bias_correction(b1, t) / jnp.sqrt(bias_correction(b2, t))) ** power
-
-
-def _slope(w: jax.Array, gradient: jax.Array) -> jax.Array:
-    return gradient * w
 
 
 def _count(steps: float, budget: int) -> str:

@@ -15,7 +15,8 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adam
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import band, plain, run_all
+from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.runs import run_all, slope
 
 amsgrad = lift(optax.amsgrad)
 """AMSGrad divides by the largest v̂ so far: its steps cannot grow again."""
@@ -51,7 +52,7 @@ def counterexample(
         "Adam, β₂ = 0.999": _projected(adam, b1=0.0, b2=0.999),
     }
     places = {
-        name: run_all(_slope, [optimizer], jnp.asarray(first), gradients).params[0]
+        name: run_all(slope, [optimizer], jnp.asarray(first), gradients).params[0]
         for name, optimizer in kinds.items()
     }
     regret = {
@@ -123,7 +124,7 @@ def rare_gradients(
     ends = {}
     for name, factory in {"Adam": adam, "AMSGrad": amsgrad}.items():
         optimizers = [_projected(factory, b1=0.9, b2=1 - 1 / memory) for memory in memories.tolist()]
-        places = run_all(_slope, optimizers, jnp.zeros(runs), gradients).params
+        places = run_all(slope, optimizers, jnp.zeros(runs), gradients).params
         ends[name] = places[:, :, -steps // 10 :].mean(axis=2)
     middle = {name: np.median(end, axis=1) for name, end in ends.items()}
     good = middle["Adam"] < -0.8
@@ -177,7 +178,3 @@ INSIDE = optax.stateless(_to_inside)
 
 def _falling(step: jax.Array, *, first: jax.Array) -> jax.Array:
     return first / jnp.sqrt(jnp.asarray(step, float) + 1)
-
-
-def _slope(w: jax.Array, gradient: jax.Array) -> jax.Array:
-    return gradient * w

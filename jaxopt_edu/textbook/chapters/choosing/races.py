@@ -9,16 +9,8 @@ from jaxopt_edu.problems import beale, saddle
 from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Path, PathsFigure, Series
-from jaxopt_edu.textbook.runs import (
-    METHODS,
-    arrivals,
-    first_at_most,
-    heights,
-    on_surface,
-    plain,
-    run_all,
-    stays_at_most,
-)
+from jaxopt_edu.textbook.measures import arrivals, first_at_most, plain, stays_at_most
+from jaxopt_edu.textbook.runs import METHODS, heights, on_surface, run_all
 
 RATES = 10.0 ** (np.arange(-14, 7) / 4)
 """The learning rates that every method tries: quarter decades from 0.0003 to 32."""

@@ -11,7 +11,8 @@ from jaxopt_edu.race.learning import LearningResult, race_on_data
 from jaxopt_edu.race.settings import LEARNING_RATES
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import METHODS, band, plain
+from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.runs import METHODS
 
 SEEDS = 5
 

@@ -11,15 +11,8 @@ from jaxopt_edu.problems import Surface
 from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.runs import (
-    band,
-    first_at_most,
-    heights,
-    on_surface,
-    plain,
-    random_starts,
-    run_all,
-)
+from jaxopt_edu.textbook.measures import band, first_at_most, plain
+from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all
 
 SURFACES = {
     "Bowl": problems.bowl,

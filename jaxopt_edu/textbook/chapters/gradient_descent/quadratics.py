@@ -7,19 +7,17 @@ from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
-from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
-from jaxopt_edu.textbook.runs import (
+from jaxopt_edu.textbook.measures import (
     band,
     contraction,
     crossings,
     distances,
     exponent,
     first_at_most,
-    on_surface,
     plain,
-    random_starts,
-    surface_paths,
 )
+from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
+from jaxopt_edu.textbook.runs import on_surface, random_starts, surface_paths
 from jaxopt_edu.textbook.theory import sgd_contraction, steps_to_shrink
 
 BOWL = np.array([0.1, 2.0])

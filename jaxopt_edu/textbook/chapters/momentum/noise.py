@@ -8,7 +8,8 @@ from jaxopt_edu import problems
 from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.runs import band, plain, run_all
+from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.runs import run_all
 
 
 def averaging_noise(

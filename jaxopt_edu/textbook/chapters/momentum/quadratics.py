@@ -6,6 +6,7 @@ from jaxopt_edu import problems
 from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Series
+from jaxopt_edu.textbook.measures import band, contraction, distances, exponent, plain
 from jaxopt_edu.textbook.quadratics import (
     CONDITIONS,
     REDUCTION,
@@ -14,15 +15,7 @@ from jaxopt_edu.textbook.quadratics import (
     directions,
     steps_needed,
 )
-from jaxopt_edu.textbook.runs import (
-    band,
-    contraction,
-    distances,
-    exponent,
-    on_surface,
-    plain,
-    random_starts,
-)
+from jaxopt_edu.textbook.runs import on_surface, random_starts
 from jaxopt_edu.textbook.theory import best_momentum, momentum_contraction, sgd_contraction, steps_to_shrink
 
 

@@ -8,15 +8,8 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure
-from jaxopt_edu.textbook.runs import (
-    band,
-    crossings,
-    distances,
-    on_surface,
-    plain,
-    random_starts,
-    surface_paths,
-)
+from jaxopt_edu.textbook.measures import band, crossings, distances, plain
+from jaxopt_edu.textbook.runs import on_surface, random_starts, surface_paths
 from jaxopt_edu.textbook.ways import Ways, fastest_over_the_bowl, ways_over_the_bowl
 
 REDUCTION = 100.0

@@ -12,6 +12,7 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import momentum, nesterov
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
+from jaxopt_edu.textbook.measures import band, distances, exponent, path_lengths, plain
 from jaxopt_edu.textbook.quadratics import (
     CONDITIONS,
     REDUCTION,
@@ -20,17 +21,7 @@ from jaxopt_edu.textbook.quadratics import (
     directions,
     steps_needed,
 )
-from jaxopt_edu.textbook.runs import (
-    band,
-    distances,
-    exponent,
-    on_surface,
-    path_lengths,
-    plain,
-    random_starts,
-    run_all,
-    surface_paths,
-)
+from jaxopt_edu.textbook.runs import on_surface, random_starts, run_all, surface_paths
 from jaxopt_edu.textbook.theory import best_momentum, best_nesterov, steps_to_shrink
 from jaxopt_edu.textbook.ways import fastest_over_the_bowl
 

@@ -8,7 +8,8 @@ from jaxopt_edu import problems
 from jaxopt_edu.optimizers import momentum, nesterov, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.runs import contraction, distances, on_surface, plain, random_starts, run_all
+from jaxopt_edu.textbook.measures import contraction, distances, plain
+from jaxopt_edu.textbook.runs import on_surface, random_starts, run_all
 from jaxopt_edu.textbook.theory import (
     best_momentum,
     best_nesterov,

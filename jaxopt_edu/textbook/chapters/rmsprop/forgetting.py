@@ -9,7 +9,8 @@ import numpy as np
 from jaxopt_edu.optimizers import adagrad, rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
-from jaxopt_edu.textbook.runs import band, first_at_most, plain, run_all
+from jaxopt_edu.textbook.measures import band, first_at_most, plain
+from jaxopt_edu.textbook.runs import run_all, slope
 
 BEFORE = 300
 """Steps before the burst: enough for RMSProp's average to have filled."""
@@ -53,7 +54,7 @@ def forgetting(
     for name, optimizer in {"RMSProp": rmsprop(decay=decay), "AdaGrad": adagrad()}.items():
         # Read off h: far from 0 the steps themselves are lost in the rounding of w.
         with_burst, without = (
-            run_all(_slope, [optimizer], jnp.zeros(runs), gradients).states.h[0, :, BEFORE + BURST + 1 :]
+            run_all(slope, [optimizer], jnp.zeros(runs), gradients).states.h[0, :, BEFORE + BURST + 1 :]
             for gradients in (ordinary * factor[None], ordinary)
         )
         ratio = np.sqrt(without / with_burst)
@@ -104,10 +105,6 @@ def forgetting(
             ),
         ),
     )
-
-
-def _slope(w: jax.Array, gradient: jax.Array) -> jax.Array:
-    return gradient * w
 
 
 def _steps(count: float) -> str:

@@ -11,7 +11,8 @@ from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.runs import band, on_surface, plain, run_all
+from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.runs import on_surface, run_all
 
 RATES = 10.0 ** (-np.arange(1, 7) / 2)
 """The learning rates tried: half decades from 0.3 to 0.001."""
