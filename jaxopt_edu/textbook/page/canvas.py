@@ -1,11 +1,12 @@
 """An empty Bokeh plot in the page's typography."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from bokeh.models import Range1d, Title
+from bokeh.models import BasicTickFormatter, FixedTicker, Range1d, Title
 from bokeh.plotting import figure
 
 from jaxopt_edu.plots.style import INK, QUIET, RULE
@@ -83,6 +84,11 @@ def canvas(
         axis.axis_label_text_font = FONT
         axis.axis_label_text_font_size = "13px"
         axis.axis_label_text_font_style = "normal"
+    for axis, scale, ends in ((plot.xaxis, xscale, x), (plot.yaxis, yscale, y)):
+        # On a logarithmic axis of one or two decades Bokeh marks two or three places, all at one end.
+        if scale == "log" and 1e-4 < ends[0] < ends[1] < min(1e5, 300 * ends[0]):
+            axis.ticker = FixedTicker(ticks=log_ticks(*ends))
+            axis.formatter = BasicTickFormatter(use_scientific=False)
     plot.grid.visible = grid
     plot.grid.grid_line_color = GRID
     return plot
@@ -102,3 +108,22 @@ def share(value: float, ends: Sequence[float] | np.ndarray, scale: Scale) -> flo
     three = np.array([ends[0], value, ends[-1]], float)
     low, at, high = np.log10(three) if scale == "log" else three
     return float((at - low) / (high - low))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis.
+
+    Args:
+        low: the axis's low end, above 0.
+        high: its high end.
+
+    Returns:
+        1, 2 and 5 times powers of ten, or only the powers if there are two or more decades.
+
+    >>> log_ticks(3.0, 110.0), log_ticks(0.5, 250.0)
+    ([5.0, 10.0, 20.0, 50.0, 100.0], [1.0, 10.0, 100.0])
+    """
+    factors = (1,) if high / low >= 100 else (1, 2, 5)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = (float(f"{factor}e{power}") for power in powers for factor in factors)
+    return [tick for tick in ticks if low <= tick <= high]

@@ -144,7 +144,7 @@ def _map() -> Markup:
 
 def _losses(scale: Scale) -> Markup:
     plot = canvas(
-        (0, STEPS), (1, 10), xlabel="step", ylabel="f(x, y)", yscale=scale, height=300, right=14, grid=True
+        (0, STEPS), (1e-6, 10), xlabel="step", ylabel="f(x, y)", yscale=scale, height=300, right=14, grid=True
     )
     for name, look in styles(method.name for method in METHODS).items():
         empty = {"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32)}

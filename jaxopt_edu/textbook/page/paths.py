@@ -45,7 +45,16 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     for path, centre in zip(figure.paths, centres, strict=True):
         if centre is not None:
             _name(plot, path.name, centre, looks[path.name])
-    notes += [line for path, way in zip(figure.paths, ways, strict=True) if (line := _end(path, way, window))]
+    for path, way in zip(figure.paths, ways, strict=True):
+        if len(way) < len(path.points):
+            notes.append(f"{path.name} diverges at step {len(way)}.")
+    outside = [
+        path.name
+        for path, way in zip(figure.paths, ways, strict=True)
+        if len(way) == len(path.points) and ((way[-1] < window[:, 0]) | (way[-1] > window[:, 1])).any()
+    ]
+    if outside:
+        notes.append(f"Outside the window at the end: {', '.join(outside)}.")
     return plot, notes
 
 
@@ -161,11 +170,3 @@ def _finite(path: Path) -> np.ndarray:
     points = np.asarray(path.points, float)
     good = np.isfinite(points).all(axis=1)
     return points if good.all() else points[: int(np.argmin(good))]
-
-
-def _end(path: Path, way: np.ndarray, window: np.ndarray) -> str:
-    if len(way) < len(path.points):
-        return f"{path.name}: diverges at step {len(way)}."
-    if ((way[-1] < window[:, 0]) | (way[-1] > window[:, 1])).any():
-        return f"{path.name}: ends outside the window."
-    return ""
