@@ -52,11 +52,11 @@ def running_down(seed: int = 0, *, learning_rate: float = 0.5, seeds: int = 64, 
         claim="AdaGrad's steps become shorter and shorter until it comes to a halt.",
         verdict=verdict,
         measured=(
-            f"On a slope that never ends they shrink like t to the power {powers['slope']:.2f}, but never "
+            f"On a slope that never ends they shrink like 1/t to the power {-powers['slope']:.2f}, but never "
             f"stop: after {steps} steps it has come {way:.1f} far (theory: about 2η√t = "
             f"{2 * learning_rate * np.sqrt(steps):.1f}). In a bowl without noise h stops growing: between "
             f"steps {half} and {steps} η/√h falls by {1 - fallen['bowl']:.1%}, and w is below 10⁻⁶ after "
-            f"{there} steps. Under noise η/√h falls like t to the power {powers['bowl with noise']:.2f}, "
+            f"{there} steps. Under noise η/√h falls like 1/t to the power {-powers['bowl with noise']:.2f}, "
             f"and the loss falls with it, from {loss[0]:.3f} in the first eighth of the run to "
             f"{loss[-1]:.3f} in the last."
         ),

@@ -120,17 +120,17 @@ def escaping_a_saddle(
         claim="Gradient descent gets stuck at saddle points.",
         verdict=verdict,
         measured=(
-            f"From δ = 0.01 beside the ridge it is out after {exact[0]:.0f} steps, from δ = 1e-10 after "
+            f"From δ = 0.01 beside the ridge it is out after {exact[0]:.0f} steps, from δ = 10⁻¹⁰ after "
             f"{exact[-1]:.0f}: each decade costs {decade:.1f} more (theory: ln 10 / ln(1 + 2η) = "
             f"{np.log(10) / np.log(growth):.1f}). From δ = 0 "
             + ("it stays on the ridge forever. " if stuck else f"it is out after {on_ridge:.0f}. ")
-            + f"Noise of 1e-10 in the gradient frees {freed[-1]:.0%} of the runs from there, after a median "
+            + f"Noise of 10⁻¹⁰ in the gradient frees {freed[-1]:.0%} of the runs from there, after a median "
             f"of {np.median(noisy[-1]):.0f} steps."
         ),
         setting=(
-            f"The saddle x² − y² from ({across:g}, δ), η = {learning_rate:g}, until f ≤ {level:g}; noise: a "
-            f"normal deviate in each component of the gradient, δ = 0, {seeds} runs of each strength (seed "
-            f"{seed})."
+            f"The saddle x² − y² from x = {across:g}, y = δ, η = {learning_rate:g}, until f is {level:g} or "
+            f"less; noise: a normal deviate in each component of the gradient, δ = 0, {seeds} runs of each "
+            f"strength (seed {seed})."
         ),
         data=plain(
             {

@@ -76,8 +76,8 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
             LinesFigure(
                 (
                     *(band(name, CONDITIONS, each.T) for name, each in steps.items()),
-                    Series("ln 1000 / ln((κ+1)/(κ−1))", CONDITIONS, slow),
-                    Series("ln 1000 / ln((√κ+1)/(√κ−1))", CONDITIONS, fast),
+                    Series("theory for SGD", CONDITIONS, slow),
+                    Series("theory for best α", CONDITIONS, fast),
                 ),
                 xlabel="condition number κ",
                 ylabel="steps to a thousandth of the distance",

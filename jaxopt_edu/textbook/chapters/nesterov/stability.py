@@ -95,7 +95,7 @@ def limits(seed: int = 0, *, steps: int = 300) -> Finding:
             LinesFigure(
                 (
                     *(
-                        Series(f"{name}, α = 0.9", rates[shown], np.where(each < 1.02, each, np.nan)[shown])
+                        Series(f"{name}, α = 0.9", rates[shown & (each < 1.02)], each[shown & (each < 1.02)])
                         for name, each in factors.items()
                     ),
                     Series("SGD, max |1 − ηλ|", rates[rates < 1], sgd_contraction(rates[rates < 1], BOWL)),
@@ -134,6 +134,7 @@ def going_in_circles(seed: int = 0, *, starts: int = 400, steps: int = 300) -> F
     arrived = {name: (np.abs(way[:, -1]) < 1e-3) for name, way in runs.items()}
     share = {name: float(each.mean()) for name, each in arrived.items()}
     cycle = np.sort(runs["Momentum"][0, -3:]).tolist()
+    jumps = [f"{place:.2f}".replace("-", "−") for place in cycle]
     others = min(share["SGD"], share["Nesterov"])
     shown = np.arange(61)
     return Finding(
@@ -144,7 +145,7 @@ def going_in_circles(seed: int = 0, *, starts: int = 400, steps: int = 300) -> F
             "The function's slope is 25 times x, but only 1 between 1 and 2. Momentum with the best pair "
             f"for μ = 1, L = 25 (η = 1/9, α = 4/9) arrives from {share['Momentum']:.0%} of {starts} starts; "
             "from the rest, such as x = 3.3, it jumps forever between "
-            f"{', '.join(f'{place:.2f}' for place in cycle[:-1])} and {cycle[-1]:.2f}. SGD and Nesterov "
+            f"{jumps[0]}, {jumps[1]} and {jumps[2]}. SGD and Nesterov "
             f"with their own best numbers arrive from {'all' if others == 1 else f'{others:.0%}'}."
         ),
         setting=(
