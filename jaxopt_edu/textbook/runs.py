@@ -32,6 +32,9 @@ METHODS: dict[str, Callable[..., Optimizer]] = {
 }
 """The methods by the names that the chapters show, in the order of the story."""
 
+ADAPTIVE = {"AdaGrad", "Adadelta", "RMSProp", "Adam"}
+"""Those that divide by the size of past gradients, coordinate by coordinate."""
+
 
 class Runs(NamedTuple):
     """Where the runs went, and what their optimizers remembered.

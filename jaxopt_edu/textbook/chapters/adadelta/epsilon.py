@@ -133,8 +133,8 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
             f"differs by a factor of {np.sqrt(epsilons[-1] / epsilons[0]):,.0f}. The first step is "
             f"{first:.3f} √(ε/(1 − ρ)), and after {steps:,} steps they are {growth:.1f} times as long as the "
             f"first ten ({growth_without_noise:.1f} times without noise): √ε is the learning rate, with a "
-            "slow warm-up."
-        ),
+            "slow start."
+        ).replace("-", "−"),
         setting=(
             f"f(w) = g w with g = 1 + {noise:g} ξ, ξ ~ N(0, 1); ρ = {rho:g}, η = 1; {steps:,} steps; {runs} "
             f"runs (seed {seed}), and one without noise; lengths are means over ten steps and all noisy runs."

@@ -39,8 +39,9 @@ end of training; β₁ and β₂ seldom, unless batches are small and rare examp
 long enough to have seen one.
 """,
     use="""
-Use it where parameters differ in scale (embeddings, attention, anything deep and not normalised), where
-gradients are noisy, and where there is time for one try only. Where the problem is well scaled, or turned
-against the axes, tuned momentum is as fast or faster and needs half the memory.
+Use it where parameters differ in scale (embeddings, attention, anything deep and not normalised) and where
+gradients are noisy. Its default η is a cautious one; on the digits of the next chapter a larger one is
+better. Where the problem is well scaled, or turned against the axes, tuned momentum is as fast or faster and
+needs half the memory.
 """,
 )

@@ -16,12 +16,10 @@ from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
 from jaxopt_edu.textbook.measures import plain
 from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
-from jaxopt_edu.textbook.runs import METHODS, surface_paths
+from jaxopt_edu.textbook.runs import ADAPTIVE, METHODS, surface_paths
 
 RATES = 10.0 ** (np.arange(-14, 5) / 4)
 """The learning rates that every method tries: quarter decades from 0.0003 to 10."""
-
-ADAPTIVE = {"AdaGrad", "Adadelta", "RMSProp", "Adam"}
 
 STEPS = 4000
 """The length of each run."""

@@ -10,13 +10,10 @@ from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Path, PathsFigure, Series
 from jaxopt_edu.textbook.measures import arrivals, first_at_most, plain, stays_at_most
-from jaxopt_edu.textbook.runs import METHODS, heights, on_surface, run_all
+from jaxopt_edu.textbook.runs import ADAPTIVE, METHODS, heights, on_surface, run_all
 
 RATES = 10.0 ** (np.arange(-14, 7) / 4)
 """The learning rates that every method tries: quarter decades from 0.0003 to 32."""
-
-ADAPTIVE = {"Adadelta", "AdaGrad", "RMSProp", "Adam"}
-"""The adaptive methods."""
 
 
 def race(seed: int = 0, *, starts: int = 100, spread: float = 0.5, steps: int = 150) -> Finding:
@@ -143,13 +140,13 @@ def saddle_race(seed: int = 0, *, learning_rate: float = 0.05, runs: int = 32, s
             + ". Each with the fastest η that does not throw it across the valley: "
             + ", ".join(f"{name} {_count(tuned[name])}" for name in order)
             + "."
-        ),
+        ).replace("-", "−"),
         setting=(
             f"x² − y² from ({saddle.start[0]:g}, 0), on the ridge; a normal deviate in each component of the "
             f"gradient; steps until f ≤ {target(saddle):g}, of {steps}; {runs} runs (seed {seed}), median "
             f"and 80 %; tuned: the best of {len(RATES)} learning rates at which |x| never exceeds that of "
             "the start by more than 0.1."
-        ),
+        ).replace("-", "−"),
         data=plain(
             {
                 "noises": noises,
