@@ -60,6 +60,7 @@ def race_on_data(
     *,
     steps: int,
     seeds: int,
+    first_seed: int = 0,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> LearningResult:
     """Train a small network with every setting and seed of one method, all in one compiled program.
@@ -72,7 +73,8 @@ def race_on_data(
         method: the name to show.
         optimizers: the settings to try; they differ in their numbers only.
         steps: number of steps of each run.
-        seeds: number of seeds, 0, 1, ….
+        seeds: number of seeds, first_seed, first_seed + 1, ….
+        first_seed: the first of them.
         advance: called with the number of steps just made by all runs, for a progress bar.
 
     Returns:
@@ -80,7 +82,7 @@ def race_on_data(
     """
     begun = time.perf_counter()
     sizes = (data.train.inputs.shape[1], *HIDDEN, data.classes)
-    keys = jax.vmap(jax.random.key)(jnp.arange(seeds, dtype=jnp.uint32))
+    keys = jax.vmap(jax.random.key)(jnp.arange(first_seed, first_seed + seeds, dtype=jnp.uint32))
     settings = stack(optimizers)
     carry = _begin(settings, keys, sizes)
     evaluations = [_evaluate(carry.params, data)]
