@@ -61,9 +61,9 @@ def test_settings_and_methods_start_alike_within_a_seed(sgd, adam):
 
 
 def test_the_first_seed_is_the_callers(data, adam):
-    one = race_on_data(data, "adam", [jo.adam(learning_rate=0.01)], steps=0, seeds=1, first_seed=2)
+    one = race_on_data(data, "adam", [jo.adam(learning_rate=0.01)], steps=10, seeds=1, first_seed=2)
     # Batches of another size are summed in another order.
-    np.testing.assert_allclose(one.losses[:, 0], adam.losses[:, 2, :1], rtol=1e-6)
+    np.testing.assert_allclose(one.losses[:, 0], adam.losses[:, 2, :2], rtol=2e-5)
 
 
 def test_losses_fall_and_accuracy_rises(sgd, adam):
