@@ -147,19 +147,29 @@ def map_rule(
     for state in states:
         check_matches("gradient", gradients, "entry of the state", state)
     leaves, treedef = jax.tree.flatten(gradients)
-    results = [
-        _apply(rule, jnp.asarray(g), state_leaves, values)
-        for g, *state_leaves in zip(leaves, *map(jax.tree.leaves, states), strict=True)
-    ]
+    rows = [(jnp.asarray(g), *rest) for g, *rest in zip(leaves, *map(jax.tree.leaves, states), strict=True)]
+    # Once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
+    scalars = {
+        work: {name: value.astype(work) for name, value in values.items()} for work in set(map(_work, rows))
+    }
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((rows, scalars)))
+    apply = _apply_once_traced if traced else _apply
+    results = [apply(rule, row, scalars[_work(row)]) for row in rows]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
     trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
     return trees if states else trees[0]
 
 
-def _apply(rule: Callable[..., Any], g: jax.Array, states: list[jax.Array], values: dict[str, Any]) -> tuple:
-    work = working_dtype(states[0].dtype if states else g.dtype)
-    arrays = [array.astype(_like(array.dtype, work)) for array in (g, *states)]
-    scalars = {name: value.astype(work) for name, value in values.items()}
+def _work(row: tuple[jax.Array, ...]) -> jnp.dtype:
+    # The state's dtype decides, if there is one.
+    return working_dtype(row[min(1, len(row) - 1)].dtype)
+
+
+def _apply(
+    rule: Callable[..., Any], row: tuple[jax.Array, ...], scalars: dict[str, jax.Array]
+) -> tuple[jax.Array, ...]:
+    g, *states = row
+    arrays = [array.astype(_like(array.dtype, _work(row))) for array in row]
     # A real number times a complex array is no accident here, though strict promotion calls it one.
     promotion = "standard" if jnp.iscomplexobj(g) else jax.config.jax_numpy_dtype_promotion  # type: ignore[attr-defined]
     with jax.numpy_dtype_promotion(promotion):
@@ -168,6 +178,11 @@ def _apply(rule: Callable[..., Any], g: jax.Array, states: list[jax.Array], valu
     return update.astype(g.dtype), *(
         new.astype(old.dtype) for new, old in zip(new_states, states, strict=True)
     )
+
+
+# Inside a compiled function leaves of one shape share a trace of the rule, which is most of the time that a
+# tree of many leaves takes before XLA sees it.
+_apply_once_traced = jax.jit(_apply, static_argnums=0)
 
 
 def _like(dtype: Any, work: jnp.dtype) -> jnp.dtype:
