@@ -6,7 +6,7 @@ from jaxopt_edu.core.editing import describe, hyperparameters, replace, stack, u
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import WeightSum, first_count, map_rule, next_count, zeros_like
 
 __all__ = [
     "FRACTION",
@@ -14,6 +14,7 @@ __all__ = [
     "Hyperparameter",
     "Limit",
     "Optimizer",
+    "WeightSum",
     "bias_correction",
     "build",
     "chain",

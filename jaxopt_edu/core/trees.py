@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
+from jaxopt_edu.core.numerics import bias_correction
 
 if TYPE_CHECKING:
     import chex
@@ -62,6 +63,20 @@ class ValueInForce(NamedTuple):
         if self.limit == FRACTION:
             return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
         return value
+
+
+class WeightSum(NamedTuple):
+    """The sum of a moving average's weights after t steps, 1 − bᵗ, not yet of any leaf's dtype.
+
+    Inside a rule it would be computed for every leaf anew, which XLA does not notice in a loop.
+    """
+
+    b: ValueInForce
+    t: jax.Array
+
+    def astype(self, dtype: Any) -> jax.Array:
+        """The sum in a leaf's working dtype."""
+        return bias_correction(self.b.astype(dtype), self.t.astype(dtype))
 
 
 def zeros_like(params: "chex.ArrayTree", *, real: bool = False) -> "chex.ArrayTree":
