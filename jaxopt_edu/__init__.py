@@ -25,7 +25,7 @@ from jaxopt_edu.core import (
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_edu.storage import load, save
 from jaxopt_edu.training import FitResult, fit
-from jaxopt_edu.wrappers import compensated, half_state
+from jaxopt_edu.wrappers import compensated, half_state, packed
 
 if TYPE_CHECKING:
     from jaxopt_edu import plots
@@ -47,6 +47,7 @@ __all__ = [
     "load",
     "momentum",
     "nesterov",
+    "packed",
     "plots",
     "problems",
     "replace",
