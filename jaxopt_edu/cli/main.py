@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from jaxopt_edu.cli import listing, race, show
+from jaxopt_edu.cli.cache import keep_compiled_programs
 
 DESCRIPTION = """\
 Gradient-descent optimizers for JAX that can be read, trusted and swept.
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (race, listing, show):
         command.add_to(commands)
     options = parser.parse_args(arguments)
+    keep_compiled_programs()
     try:
         options.run(options)
     except (ValueError, OSError, ImportError) as error:
