@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 if TYPE_CHECKING:
     import chex
@@ -114,7 +115,7 @@ def _end_to_end(leaves: Sequence[Any]) -> Any:
 
 def _cut(array: jax.Array, sizes: Sequence[int], count: jax.Array) -> Sequence[jax.Array]:
     offsets = [0, *np.cumsum(sizes)[:-1].tolist()]
-    if not isinstance(count, jax.core.Tracer):
+    if not isinstance(count, Tracer):
         return [jax.lax.slice_in_dim(array, o, o + size) for o, size in zip(offsets, sizes, strict=True)]
     # XLA compiles a kernel for each different slice, 15 ms each on a CPU, but one for all slices of a size
     # whose place it learns only when it runs: from a branch that it cannot foresee.

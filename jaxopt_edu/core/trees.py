@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.numerics import bias_correction
@@ -167,7 +168,7 @@ def map_rule(
     scalars = {
         work: {name: value.astype(work) for name, value in values.items()} for work in set(map(_work, rows))
     }
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((rows, scalars)))
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((rows, scalars)))
     apply = _apply_once_traced if traced else _apply
     results = [apply(rule, row, scalars[_work(row)]) for row in rows]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from jaxopt_edu.core.packing import Layout, Packed, is_packed
@@ -151,10 +150,10 @@ def _apply(formulas: dict[Any, int], equation: JaxprEqn, operands: list[Value]) 
         # Which bits a place gets is a matter of chance in the tree, too.
         return [Value(_number(formulas, name), None)]
     from_leaves = any(operand.leaf is not None for operand in operands)
-    if name == "broadcast_in_dim" and not (
-        from_leaves and np.shape(equation.invars[0].aval) != params["shape"]
-    ):
-        return operands[:1]
+    if name == "broadcast_in_dim":
+        same_shape = getattr(equation.invars[0].aval, "shape", None) == params["shape"]
+        if same_shape or not from_leaves:
+            return operands[:1]
     if name == "cond":
         choice, *rest = operands
         columns = zip(*(_walk(formulas, branch, rest) for branch in params["branches"]), strict=True)

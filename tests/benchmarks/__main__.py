@@ -1,6 +1,6 @@
 """All benchmarks, one command.
 
-python -m tests.benchmarks [--only step,precision,fit,start,memory,sweep] [--quick] [--out benchmarks]
+python -m tests.benchmarks [--only step,precision,fit,start,memory] [--quick] [--out benchmarks]
 """
 
 import argparse
@@ -8,14 +8,22 @@ import importlib
 import importlib.util
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
+from tests.benchmarks import fit, memory, precision, start, step
 from tests.benchmarks.output import Bars, Report, as_json, as_markdown, show
 
 MARKER = "benchmarks.md"
-PARTS = ("step", "precision", "fit", "start", "memory", "sweep")
+PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
+    "step": step.run,
+    "precision": precision.run,
+    "fit": fit.run,
+    "start": start.run,
+    "memory": memory.run,
+}
 
 
 def parts(words: str) -> list[str]:
@@ -63,20 +71,14 @@ def main() -> None:
     parser.add_argument("--out", default="benchmarks", help="the folder to write (default: %(default)s)")
     options = parser.parse_args()
     check_folder(options.out, MARKER)
-    missing = [part for part in options.only if not importlib.util.find_spec(f"tests.benchmarks.{part}")]
     reports: list[Report] = []
     files: list[str] = []
     with progress() as screen:
         for part in options.only:
-            if part in missing:
-                continue
-            module = importlib.import_module(f"tests.benchmarks.{part}")
-            reports += module.run(options.quick, Bars(screen))
+            reports += PARTS[part](options.quick, Bars(screen))
             files = write(options.out, reports, options.quick)
     for report in reports:
         show(report)
-    for part in missing:
-        text(f"there is no part {part} yet: skipped")
     text(f"wrote {options.out}/: {', '.join(files)}")
 
 

@@ -52,7 +52,7 @@ class Error(NamedTuple):
     early_as_written: float
 
 
-def gradients(steps: int, seed: int = 0) -> Array:
+def gradients(steps: int = STEPS, seed: int = 0) -> Array:
     """Normal gradients; float32, shape (steps, len(SCALES), COORDINATES)."""
     normal = np.random.default_rng(seed).normal(size=(steps, len(SCALES), COORDINATES))
     return (normal * np.array(SCALES)[None, :, None]).astype(np.float32)

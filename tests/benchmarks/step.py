@@ -71,7 +71,8 @@ def cell(row: Row, tree: str, shapes: Sequence[Shape], speed: float, repeats: in
     """Check and time all rivals with one optimizer on one tree."""
     rng = np.random.default_rng(0)
     params = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-    gradients = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    # One copy for all rivals: GPT-2's are half a gigabyte.
+    gradients = [jnp.asarray(rng.normal(size=shape), np.float32) for shape in shapes]
     layout = Layout.of(params)
     transform = row.optax(**row.hyperparameters)
     made = {OURS: Compiled(row.build(), params, gradients), OPTAX: Compiled(transform, params, gradients)}
@@ -79,14 +80,14 @@ def cell(row: Row, tree: str, shapes: Sequence[Shape], speed: float, repeats: in
         made[PACKED] = Compiled(jo.packed(row.build()), params, gradients)
         made[CARRIED] = Compiled(row.build(), layout.pack(params), layout.pack(gradients), layout)
     rivals = {name: each.rival() for name, each in made.items()}
-    results = {name: each.params() for name, each in made.items()}
+    expected = made[OURS].params()
+    for name, each in made.items():
+        check(f"{row.name}, {name}", each.params(), expected)
     if row.name == "adam" and importlib.util.find_spec("torch") is not None:
         for name, kind in TORCH.items():
-            rivals[name], results[name] = torch_rival(row, params, gradients, kind)
-    for name, result in results.items():
-        for mine, theirs in zip(results[OURS], result, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5, err_msg=f"{row.name}, {name}")
-    del results, params, gradients
+            rivals[name], weights = torch_rival(row, params, gradients, kind)
+            check(f"{row.name}, {name}", weights, expected)
+    del expected, params, gradients
     seconds = in_turns(rivals, repeats)
     must_move = 4 * sum(map(math.prod, shapes)) * (1 + 2 * (1 + len(row.memory)))
     return [
@@ -105,12 +106,17 @@ def cell(row: Row, tree: str, shapes: Sequence[Shape], speed: float, repeats: in
     ]
 
 
+def check(name: str, params: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+    """Refuse to time what arrives somewhere else."""
+    for mine, ours in zip(params, expected, strict=True):
+        np.testing.assert_allclose(mine, ours, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
 class Compiled:
     """A compiled step, and the parameters and state that it works on."""
 
     def __init__(self, opt: Any, params: Any, gradients: Any, layout: Layout | None = None) -> None:
-        # The gradients are the same for all rivals, and a tree of GPT-2's size need not be there twice.
-        self.gradients = jax.tree.map(jnp.asarray, gradients)
+        self.gradients = gradients
         self.layout = layout
         fresh = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), params)
         self.carry = fresh, opt.init(fresh)
@@ -149,7 +155,7 @@ class Compiled:
 
 
 def torch_rival(
-    row: Row, params: list[np.ndarray], gradients: list[np.ndarray], kind: dict[str, bool]
+    row: Row, params: list[np.ndarray], gradients: list[jax.Array], kind: dict[str, bool]
 ) -> tuple[Rival, list[np.ndarray]]:
     """torch's Adam, and its parameters after the steps that are checked."""
     import torch
@@ -157,7 +163,7 @@ def torch_rival(
     h = row.hyperparameters
     weights = [torch.nn.Parameter(torch.tensor(array)) for array in params]
     for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = torch.tensor(gradient)
+        weight.grad = torch.tensor(np.asarray(gradient))
     optimizer = torch.optim.Adam(weights, h["learning_rate"], (h["b1"], h["b2"]), h["eps"], **kind)
 
     def steps(number: int) -> None:
@@ -165,7 +171,7 @@ def torch_rival(
             optimizer.step()
 
     steps(CHECKED_STEPS)
-    return Rival(steps, 0.0), [weight.detach().numpy().copy() for weight in weights]
+    return Rival(steps, 0.0), [weight.detach().numpy() for weight in weights]
 
 
 def report(measured: list[dict[str, Any]], speed: float) -> Report:

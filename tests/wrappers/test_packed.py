@@ -1,5 +1,7 @@
 """packed: the optimizer's own updates, from one long array; and what cannot be packed is refused."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -50,7 +52,8 @@ def test_the_updates_are_the_optimizers_own_to_the_bit(row):
 
 @each_optimizer
 def test_what_it_packs_is_less_than_there_was(row):
-    state = jo.packed(row.build()).init(PARAMS).inner
+    whole: Any = jo.packed(row.build()).init(PARAMS)
+    state = whole.inner
     for name in row.memory:
         memory = getattr(state, name)
         assert isinstance(memory, Packed)
