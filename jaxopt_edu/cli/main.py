@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from jaxopt_edu.cli import listing, race, show, sweep, textbook
+from jaxopt_edu.cli.cache import keep_compiled_programs
+from jaxopt_edu.cli.devices import use_all_cores
 
 DESCRIPTION = """\
 Gradient-descent optimizers for JAX that can be read, trusted and swept.
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (race, sweep, textbook, listing, show):
         command.add_to(commands)
     options = parser.parse_args(arguments)
+    keep_compiled_programs()
+    use_all_cores()
     try:
         options.run(options)
     except (ValueError, OSError, ImportError) as error:

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
-from jaxopt_edu.cli.devices import keep_compiled_programs, use_all_cores
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.files import check_folder, whole_folder
 from jaxopt_edu.optimizers import OPTIMIZERS
@@ -117,8 +116,6 @@ def run(options: argparse.Namespace) -> None:
     """
     check_folder(options.out, MARKER)
     _check_extras()
-    use_all_cores()
-    keep_compiled_programs()
     methods = [name.strip() for name in options.methods.split(",")]
     surfaces = {surface.name: surface for surface in problems.SURFACES}
     names = list(dict.fromkeys(options.problem or ["bowl", "digits"]))

@@ -9,7 +9,7 @@ import jax
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, text
-from jaxopt_edu.cli.devices import join_processes, keep_compiled_programs, use_all_cores
+from jaxopt_edu.cli.devices import join_processes
 from jaxopt_edu.cli.words import read_words, settings_of
 from jaxopt_edu.problems import mlp
 from jaxopt_edu.race.learning import BATCH_SIZE, Network, evaluation
@@ -119,8 +119,6 @@ def run(options: argparse.Namespace) -> None:
     """
     entries = read_words(options.words)
     _check(options, any(entry.drawn for entry in entries))
-    use_all_cores()
-    keep_compiled_programs()
     if options.distributed:
         join_processes(options.coordinator, options.processes, options.process)
     optimizers = settings_of(
