@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,14 +27,13 @@ from jaxopt_edu.cli.console import progress
 from jaxopt_edu.problems import digits, mlp
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
-from tests.benchmarks.output import Report, arguments, publish
+from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.benchmarks.timing import ratio, spread
 
-REPEATS = 5
-SETTINGS, STEPS, BATCH, WIDTH = 128, 500, 128, 32
-GROWTH = (1, 10, 100, 1000, 10_000)
-GROWTH_STEPS = 50
-DEVICES = (1, 2, 4, 8)
-WIDTHS = (8, 32, 128, 512)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BATCH = 128
 SEED = 0
 
 
@@ -61,9 +60,6 @@ class Case(NamedTuple):
         first, middle, last = 64 * self.width, self.width**2, self.width * 10
         # No gradient is wanted by the inputs, so the first layer has one product less.
         return 2.0 * BATCH * (2 * first + 3 * middle + 3 * last) * self.steps * self.settings
-
-
-FULL = Case(SETTINGS, STEPS, WIDTH)
 
 
 def by_sweep(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
@@ -198,21 +194,23 @@ class Server:
         self.process.join()
 
 
-def measure_rivals(ours: Server, theirs: Server, advance: Callable[[], None]) -> dict[str, Any]:
+def measure_rivals(
+    ours: Server, theirs: Server, case: Case, repeats: int, advance: Callable[[], None]
+) -> dict[str, Any]:
     """Seconds a run of everybody, in turns, and the time to everybody's first result."""
     names = [name for name in RIVALS if name != "torch" or importlib.util.find_spec("torch") is not None]
     servers = {"sweep": ours} | dict.fromkeys(names, theirs)
     first, losses = {}, {}
     for name, server in servers.items():
-        runs, seconds, losses[name] = server.run(name, FULL)
+        runs, seconds, losses[name] = server.run(name, case)
         first[name] = seconds / runs if name == "loop" else seconds
         advance()
     for name in ("expert", "scans", "loop"):
         np.testing.assert_allclose(losses[name], losses["sweep"][: len(losses[name])], rtol=0.02)
     each: dict[str, list[float]] = {name: [] for name in servers}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, server in servers.items():
-            runs, seconds, _ = server.run(name, FULL)
+            runs, seconds, _ = server.run(name, case)
             each[name].append(seconds / runs)
             advance()
     return {"seconds_a_run": each, "first_result": first}
@@ -230,7 +228,7 @@ def measure_cases(server: Server, cases: Sequence[Case], advance: Callable[[], N
 
 
 def peak() -> float:
-    """Multiplications and additions a second of the largest matrix product, on all cores."""
+    """Multiplications and additions a second of a large matrix product, on all cores."""
     square = jnp.ones((2048, 2048), jnp.float32)
     product = jax.jit(lambda a: a @ a)
     product(square).block_until_ready()
@@ -242,37 +240,64 @@ def peak() -> float:
     return 2 * 2048**3 / min(times)
 
 
-def measure(advance: Callable[[], None]) -> dict[str, Any]:
+class Extent(NamedTuple):
+    """How much is measured."""
+
+    case: Case
+    repeats: int
+    growth: tuple[int, ...]  # numbers of runs
+    devices: tuple[int, ...]
+    widths: tuple[int, ...]
+
+
+WHOLE = Extent(Case(128, 500, 32), 5, (1, 10, 100, 1000, 10_000), (1, 2, 4, 8), (8, 32, 128, 512))
+QUICK = Extent(Case(8, 20, 32), 1, (1, 10), (2,), (8,))
+GROWTH_STEPS = 50
+
+
+def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
     """Everything."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     highest = peak()
+    case = extent.case
     ours, theirs = Server(cores), Server(None)
-    rivals = measure_rivals(ours, theirs, advance)
+    rivals = measure_rivals(ours, theirs, case, extent.repeats, advance)
     theirs.close()
-    growth = [Case(settings, GROWTH_STEPS, WIDTH) for settings in GROWTH]
+    growth = [Case(settings, GROWTH_STEPS, case.width) for settings in extent.growth]
     grown = measure_cases(ours, growth, advance)
-    wide = [Case(32, max(10, 4000 // width), width) for width in WIDTHS]
+    wide = [Case(min(32, case.settings), max(10, 4000 // width), width) for width in extent.widths]
     widened = measure_cases(ours, wide, advance)
     ours.close()
     devices = []
-    for number in DEVICES:
+    for number in extent.devices:
         server = Server(number)
-        devices += measure_cases(server, [Case(SETTINGS, 100, WIDTH)], advance)
+        devices += measure_cases(server, [case._replace(steps=min(case.steps, 100))], advance)
         server.close()
     return {
         "cores": cores,
         "peak": highest,
+        "settings": case.settings,
+        "steps": case.steps,
+        "share_of_peak": case.operations
+        / case.settings
+        / statistics.median(rivals["seconds_a_run"]["sweep"])
+        / highest,
         "rivals": rivals,
-        "growth": [(case.settings, seconds) for case, seconds in zip(growth, grown, strict=True)],
-        "devices": list(zip(DEVICES, devices, strict=True)),
+        "growth": [
+            (each.settings, seconds / each.settings / each.steps)
+            for each, seconds in zip(growth, grown, strict=True)
+        ],
+        "devices": [
+            (number, seconds / case.settings / min(case.steps, 100))
+            for number, seconds in zip(extent.devices, devices, strict=True)
+        ],
         "widths": [
-            (case.width, seconds, case.operations / seconds / highest)
-            for case, seconds in zip(wide, widened, strict=True)
+            (each.width, each.operations / seconds / highest)
+            for each, seconds in zip(wide, widened, strict=True)
         ],
     }
 
 
-TURNS = 5 * (REPEATS + 1) + len(GROWTH) + len(WIDTHS) + len(DEVICES)
 WORDS = {
     "sweep": "jo.sweep",
     "torch": "(a) torch loop, fused Adam",
@@ -285,52 +310,67 @@ WORDS = {
 def report(measured: dict[str, Any]) -> Report:
     """The table."""
     seconds, first = measured["rivals"]["seconds_a_run"], measured["rivals"]["first_result"]
-    own = seconds["sweep"]
-    lines = []
-    for name, times in seconds.items():
-        ratios = [other / mine for other, mine in zip(times, own, strict=True)]
-        lines.append(
-            (
-                WORDS[name],
-                f"{1e3 * statistics.median(times):,.2f}",
-                f"{1e3 * min(times):,.2f}–{1e3 * max(times):,.2f}",
-                f"{statistics.median(ratios):.1f}",
-                f"{first[name]:.1f}",
-            )
+    lines = [
+        (
+            WORDS[name],
+            f"{1e3 * statistics.median(times):,.2f}",
+            spread(times, 1e-3),
+            f"{ratio(times, seconds['sweep']):.1f}",
+            f"{first[name]:.1f}",
         )
-    share = FULL.operations / FULL.settings / statistics.median(own) / measured["peak"]
-    growth = ", ".join(f"{runs:,}: {1e6 * s / runs / GROWTH_STEPS:.0f}" for runs, s in measured["growth"])
-    devices = ", ".join(f"{number}: {1e6 * s / SETTINGS / 100:.0f}" for number, s in measured["devices"])
-    widths = ", ".join(f"{width}: {100 * part:.0f} %" for width, _, part in measured["widths"])
+        for name, times in seconds.items()
+    ]
+
+    def listed(pairs: Sequence[tuple[int, float]]) -> str:
+        return ", ".join(f"{number:,}: {1e6 * value:.0f}" for number, value in pairs)
+
+    widths = ", ".join(f"{width}: {100 * part:.0f} %" for width, part in measured["widths"])
     notes = [
-        f"Adam with {SETTINGS} learning rates, digits, MLP 64-{WIDTH}-{WIDTH}-10, batches of {BATCH}, "
-        f"{STEPS} steps, {measured['cores']} cores; median and range of {REPEATS} turns",
+        f"Adam with {measured['settings']} learning rates on the digits, {measured['steps']} steps, "
+        f"{measured['cores']} cores; median and range of {len(seconds['sweep'])} turns",
         "first result: seconds to everybody's first result, tracing and compiling included ((b): of one run)",
-        f"matrix products at {measured['peak'] / 1e9:.0f} GFLOP/s at most; the sweep's are "
-        f"{100 * share:.0f} % of that, everything else included in its time",
-        f"µs a step of a run, by the number of runs: {growth}",
-        f"µs a step of a run, by the number of virtual devices: {devices}",
+        f"matrix products at {measured['peak'] / 1e9:.0f} GFLOP/s at most; those of the sweep are "
+        f"{100 * measured['share_of_peak']:.0f} % of that, with everything else in its time",
+        f"µs a step of a run, by the number of runs: {listed(measured['growth'])}",
+        f"µs a step of a run, by the number of virtual devices: {listed(measured['devices'])}",
         f"share of the peak, by the network's width: {widths}",
     ]
     if "torch" not in seconds:
         notes.append("torch is not installed: its row is missing")
-    return Report(
-        "sweep beside other ways to try 128 learning rates",
-        ("who", "ms a run", "range", "× sweep", "first result, s"),
-        lines,
-        notes,
-        [measured],
-    )
+    columns = ("who", "ms a run", "range", "× sweep", "first result, s")
+    title = f"sweep beside other ways to try {measured['settings']} learning rates"
+    figures = {"sweep-growth": lambda: growth_figure(measured["growth"])}
+    return Report(title, columns, lines, notes, [measured], figures)
+
+
+def growth_figure(growth: Sequence[tuple[int, float]]) -> "Figure":
+    """The cost of a run as their number grows."""
+    from jaxopt_edu.plots.style import dress, new_figure, sample, styles
+
+    figure = new_figure(5.0)
+    axes = figure.add_subplot()
+    dress(axes, xlabel="runs in one sweep", ylabel="µs a step of a run", grid=True)
+    runs, seconds = zip(*growth, strict=True)
+    axes.add_line(sample(styles(["jo.sweep"])["jo.sweep"], data=(runs, np.multiply(seconds, 1e6))))
+    axes.set(xscale="log", yscale="log")
+    axes.autoscale_view()
+    return figure
+
+
+def run(quick: bool, bars: Bars) -> list[Report]:
+    """Measure; quickly only a small part."""
+    extent = QUICK if quick else WHOLE
+    turns = 5 * (extent.repeats + 1) + len(extent.growth) + len(extent.widths) + len(extent.devices)
+    with bars.task("sweep", turns) as advance:
+        return [report(measure(extent, advance))]
 
 
 def main() -> None:
     """Measure, print, write."""
-    options = arguments((__doc__ or "").splitlines()[0])
-    with progress() as bars:
-        bar = bars.add_task("sweep", total=TURNS)
-        measured = measure(lambda: bars.advance(bar))
-        bars.update(bar, completed=TURNS)
-    publish(report(measured), options.out)
+    out = arguments((__doc__ or "").splitlines()[0]).out
+    with progress() as screen:
+        (result,) = run(False, Bars(screen))
+    publish(result, out)
 
 
 if __name__ == "__main__":
