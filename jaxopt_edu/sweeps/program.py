@@ -94,7 +94,7 @@ def _free_memory(device: Any) -> float:
     statistics = device.memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    # Free pages alone would leave out what Linux only borrows for its file cache, which is nearly all of them.
+    # Free pages alone would leave out what Linux only borrows for its file cache, which is nearly all.
     if MEMORY.is_file():
         for line in MEMORY.read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -78,7 +78,8 @@ def sweep(
         replacement: draw each example independently, instead of each once an epoch.
         model_state: pytree that the loss function updates, the same for all runs at the start.
         evaluate: `evaluate(params)`, or `evaluate(params, model_state)`; returns a real number or a dict of
-            them. It is compiled into the program.
+            them. It is compiled into the program, with the arrays that it closes over as constants (those of
+            a `jax.tree_util.Partial` are arguments).
         every: steps between two evaluations; None for a twentieth of the steps.
         metric: by what runs are ranked: a name that evaluate gives ("value" for a single number), or
             "training_loss", the mean since the evaluation before. None for the only one, or "loss" among

@@ -76,6 +76,17 @@ def test_other_errors_of_the_runtime_are_not_taken_for_a_lack_of_memory(monkeypa
         run(ADAMS)
 
 
+def test_a_host_says_what_is_available(monkeypatch, tmp_path):
+    device = types.SimpleNamespace(platform="cpu", memory_stats=lambda: None)
+    told = tmp_path / "meminfo"
+    told.write_text("MemTotal:  9000 kB\nMemFree:  10 kB\nMemAvailable:  2000 kB\n")
+    monkeypatch.setattr(program, "MEMORY", told)
+    assert program._free_memory(device) == 2_048_000
+    monkeypatch.setattr(program, "MEMORY", tmp_path / "none")
+    assert program._free_memory(device) > 1e8
+    assert program._sharing([device, device]) == 2
+
+
 def test_devices_with_memory_of_their_own_are_asked():
     device = types.SimpleNamespace(
         platform="gpu", memory_stats=lambda: {"bytes_limit": 100, "bytes_in_use": 30}
