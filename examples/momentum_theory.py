@@ -86,5 +86,5 @@ def main():
 
 if __name__ == "__main__":
     # Distances of 10⁻²⁶⁰ are numbers only in float64.
-    with jax.enable_x64(True):
-        main()
+    jax.config.update("jax_enable_x64", True)
+    main()
