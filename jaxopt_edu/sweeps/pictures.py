@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxopt_edu import plots
+from jaxopt_edu.plots.labels import LETTERS, wrap
 from jaxopt_edu.sweeps.axes import ranks_of, shown
 from jaxopt_edu.sweeps.results import SweepResult
 from jaxopt_edu.sweeps.tables import hyperparameters_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Where other hyperparameters vary too, the best of many neighbours is drawn, or the line would be noise.
 INTERVALS = 24
+LETTERS_OF_TITLE = 50
 
 
 def curves(result: SweepResult) -> "Figure":
@@ -106,7 +108,7 @@ def heat_map(result: SweepResult, name: str, across: str, up: str) -> "Figure":
         # The pairs are sorted, the second changing fastest.
         x, y = x[::m], y[:m]
         values, ranks = values.reshape(n, m).T, ranks.reshape(n, m).T
-    title = f"{name} over {across} and {up}"
+    title = name
     others = [other for other in columns if other not in (across, up)]
     if len(chosen) < len(places):
         title += ", the rest at its best"
@@ -122,7 +124,7 @@ def heat_map(result: SweepResult, name: str, across: str, up: str) -> "Figure":
         mode=result.mode,
         log=None if result.mode == "min" else False,
         best=int(ranks.argmin()),
-        title=title,
+        title=wrap(title, LETTERS_OF_TITLE),
     )
 
 
@@ -141,7 +143,7 @@ def parallel(result: SweepResult, names: Sequence[str]) -> "Figure":
     if len(result.groups) > 1:
         columns["optimizer"] = np.empty(len(result.optimizers), object)
         for name, places in result.groups.items():
-            columns["optimizer"][places] = name
+            columns["optimizer"][places] = wrap(name, LETTERS)
     numbers = hyperparameters_of(result)
     columns |= dict(shown(name, numbers[name]) for name in names)
     if (result.states == "PRUNED").any():
