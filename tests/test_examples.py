@@ -22,8 +22,9 @@ LEARNING_RATE = FOLDER / "learn_the_learning_rate.py"
 CHAINS = FOLDER / "chains.py"
 TRANSFORMER = FOLDER / "transformer.py"
 MOMENTUM = FOLDER / "momentum_theory.py"
+SWEEP = FOLDER / "sweep.py"
 # With tests of their own, that look at what they print.
-OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM})
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP})
 QUICK = ("smallest.py",)
 
 ACCURACY = r"(\S+) of the held-out digits"
@@ -119,6 +120,21 @@ def test_ten_thousand_pairs_of_momentum_do_what_the_theory_says(tmp_path):
     (deviation,) = numbers(r"that converge: (\S+)", printed)
     assert deviation < 1e-3
     assert [path.name for path in tmp_path.iterdir()] == ["momentum-theory.png"]
+
+
+@pytest.mark.slow
+def test_a_sweep_compares_optimizers_and_run_again_runs_nothing(tmp_path):
+    printed = output(SWEEP, tmp_path)
+    assert printed.startswith("42 settings × 3 seeds = 126 runs of 300 steps: ")
+    (accuracy,) = numbers(ACCURACY, printed)
+    assert accuracy > 0.95
+    (described,) = re.findall("read again, the best setting is (.*)", printed)
+    assert printed.count(described) >= 2
+    journal = tmp_path / "sweep-digits" / "journal.jsonl"
+    before = journal.read_bytes()
+    assert output(SWEEP, tmp_path) == printed
+    assert journal.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep-digits"]
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, jo.schedules.cosine(peak=0.01, steps=50)])
