@@ -10,7 +10,7 @@ import pytest
 from jaxopt_edu.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "jaxopt_edu" / "optimizers" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "jaxopt_edu").glob("*/README.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
