@@ -57,9 +57,9 @@ def figures(result: SweepResult) -> "dict[str, Figure]":
         - "curves", each kind of optimizer at its best setting;
         - "sensitivity", how much the learning rate matters, where at least three were tried;
         - "heat-map-adam" and so on, for each kind of which two hyperparameters had at least three values;
-        - "parallel", all settings, if there are ten, and two hyperparameters vary;
-        - "budget", the best of n settings, if a kind has ten, and none was pruned: nobody knows where those
-          would have come.
+        - "parallel", all settings, if there are ten or more, and two hyperparameters vary;
+        - "budget", the best of n settings, if a kind has ten or more, and none was pruned: nobody knows where
+          those would have come.
 
         After population-based training only the curves: what a run reached, it owes to several settings.
 
@@ -69,20 +69,18 @@ def figures(result: SweepResult) -> "dict[str, Figure]":
     drawn = {"curves": pictures.curves(result)}
     if _moved(result):
         return drawn
-    rates = learning_rates(result)
-    if rates:
+    if rates := learning_rates(result):
         drawn["sensitivity"] = pictures.sensitivity(result, rates)
-    if not np.isfinite(result.values().mean(axis=1)).any():
-        return drawn
-    for name in result.groups:
+    finite = np.isfinite(result.values()).all(axis=1)
+    for name, places in result.groups.items():
         pair = two_that_matter(result, name)
-        if pair is not None and np.isfinite(result.values()[result.groups[name]].mean(axis=1)).any():
+        if pair is not None and finite[places].any():
             drawn[f"heat-map-{_in_file_names(name)}"] = pictures.heat_map(result, name, *pair)
     names = varying(result)
-    if len(names) >= 2 and len(result.optimizers) >= MANY:
+    if len(names) >= 2 and len(result.optimizers) >= MANY and finite.any():
         drawn["parallel"] = pictures.parallel(result, names)
     most = max(map(len, result.groups.values()))
-    if most >= MANY and not (result.states == "PRUNED").any():
+    if most >= MANY and finite.any() and not (result.states == "PRUNED").any():
         drawn["budget"] = pictures.budget(result)
     return drawn
 
