@@ -37,7 +37,7 @@ from jaxopt_edu.sweeps import (
     uniform,
 )
 from jaxopt_edu.training import FitResult, fit
-from jaxopt_edu.wrappers import compensated, half_state
+from jaxopt_edu.wrappers import compensated, half_state, packed
 
 if TYPE_CHECKING:
     from jaxopt_edu import plots
@@ -64,6 +64,7 @@ __all__ = [
     "momentum",
     "nesterov",
     "normal",
+    "packed",
     "plots",
     "problems",
     "quniform",

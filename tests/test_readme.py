@@ -41,14 +41,36 @@ def test_the_two_commands_stand_alone_on_a_line() -> None:
     assert 'pip install -e ".[all]" && pytest' in lines
 
 
+def commands() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"`(jaxopt-edu [^`\n]+)`", text) + re.findall(r"^(jaxopt-edu .+)$", text, re.M)
+
+
+# These run whole in tests/cli and tests/textbook.
+LONG = ("race", "textbook", "sweep")
+
+
 def test_commands_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = re.findall(r"`(jaxopt-edu [^`]+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert commands
-    for command in commands:
-        words = shlex.split(command)[1:]
-        if words != ["race"]:  # runs in tests/cli, as a process of its own
-            assert main(words) == 0, command
+    short = [words for words in map(shlex.split, commands()) if words[1] not in LONG]
+    assert short
+    for words in short:
+        assert main(words[1:]) == 0, words
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_sweep_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (words,) = [words for words in map(shlex.split, commands()) if words[1] == "sweep"]
+    assert main([*words[1:], "--num", "4", "--steps", "20"]) == 0
+    assert (tmp_path / "runs" / "adam" / "summary.txt").is_file()
+
+
+def test_long_commands_exist() -> None:
+    for words in map(shlex.split, commands()):
+        with pytest.raises(SystemExit) as ended:
+            main([*words[1:], "--help"])
+        assert ended.value.code == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)

@@ -1,4 +1,4 @@
-"""The command line: `jaxopt-edu race | sweep | list | show NAME`."""
+"""The command line: `jaxopt-edu race | sweep | textbook | list | show NAME`."""
 
 from jaxopt_edu.cli.main import main
 

@@ -1,7 +1,6 @@
-"""What must be settled before JAX starts: its devices, its processes, its cache."""
+"""What must be settled before JAX starts: its devices and its processes."""
 
 import os
-from pathlib import Path
 
 import jax
 
@@ -20,16 +19,6 @@ def use_all_cores() -> None:
     except RuntimeError:
         # JAX is running, inside another program: its devices are that program's choice.
         return
-
-
-def keep_compiled_programs() -> None:
-    """Keep compiled programs in the user's cache folder, so that the same sweep starts at once the next time.
-
-    A folder that the user has set, by JAX_COMPILATION_CACHE_DIR, stays as it is.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(caches, "jaxopt_edu", "compiled")))
 
 
 def join_processes(coordinator: str | None, processes: int | None, process: int | None) -> None:

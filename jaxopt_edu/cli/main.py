@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from jaxopt_edu.cli import listing, race, show, sweep
+from jaxopt_edu.cli import listing, race, show, sweep, textbook
+from jaxopt_edu.cli.cache import keep_compiled_programs
+from jaxopt_edu.cli.devices import use_all_cores
 
 DESCRIPTION = """\
 Gradient-descent optimizers for JAX that can be read, trusted and swept.
@@ -13,6 +15,7 @@ Gradient-descent optimizers for JAX that can be read, trusted and swept.
 Start with:
   jaxopt-edu race          seven optimizers race, on a bowl and on handwritten digits
   jaxopt-edu sweep digits adam 'learning_rate=loguniform(1e-4,1)'    64 learning rates at once
+  jaxopt-edu textbook      from SGD to Adam: what is claimed, and what was measured, on one page
   jaxopt-edu list          what there is
   jaxopt-edu show adam     one optimizer: idea, equations, hyperparameters, paper, code
 """
@@ -39,9 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="jaxopt-edu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (race, sweep, listing, show):
+    for command in (race, sweep, textbook, listing, show):
         command.add_to(commands)
     options = parser.parse_args(arguments)
+    keep_compiled_programs()
+    use_all_cores()
     try:
         options.run(options)
     except (ValueError, OSError, ImportError) as error:

@@ -3,17 +3,16 @@
 import argparse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, text
-from jaxopt_edu.cli.devices import join_processes, keep_compiled_programs, use_all_cores
+from jaxopt_edu.cli.devices import join_processes
 from jaxopt_edu.cli.words import read_words, settings_of
-from jaxopt_edu.problems import Dataset, mlp
-from jaxopt_edu.race.learning import BATCH_SIZE, HIDDEN
+from jaxopt_edu.problems import mlp
+from jaxopt_edu.race.learning import BATCH_SIZE, Network, evaluation
 from jaxopt_edu.sweeps.pruning import Halving, Hyperband, MedianStopping
 from jaxopt_edu.sweeps.report import write
 from jaxopt_edu.sweeps.results import Mode
@@ -120,26 +119,23 @@ def run(options: argparse.Namespace) -> None:
     """
     entries = read_words(options.words)
     _check(options, any(entry.drawn for entry in entries))
-    use_all_cores()
-    keep_compiled_programs()
     if options.distributed:
         join_processes(options.coordinator, options.processes, options.process)
     optimizers = settings_of(
         entries, num=options.num or DRAWN, key=jax.random.key(options.key), quasi=options.quasi
     )
     data = problems.digits() if options.problem == "digits" else problems.mnist(options.data)
-    sizes = (data.train.inputs.shape[1], *HIDDEN, data.classes)
     leads = jax.process_index() == 0
     result = sweep(
         mlp.loss,
-        lambda key: mlp.init(key, sizes),
+        Network(data.train.inputs.shape[1], data.classes),
         optimizers,
         data.train,
         steps=options.steps,
         seeds=options.seeds,
         batch_size=min(BATCH_SIZE, len(data.train.labels)),
         # The data are arguments of the compiled program, not constants in it.
-        evaluate=jax.tree_util.Partial(_evaluate, data),
+        evaluate=jax.tree_util.Partial(evaluation, data),
         metric=options.metric,
         mode=METRICS[options.metric],
         prune=PRUNERS.get(options.prune),
@@ -151,10 +147,6 @@ def run(options: argparse.Namespace) -> None:
         files = write(result, options.out)
         text(result.summary())
         text(f"\nwrote {options.out}/: {', '.join(files)}")
-
-
-def _evaluate(data: Dataset, params: Any) -> dict[str, jax.Array]:
-    return {"loss": mlp.loss(params, data.train), "accuracy": mlp.accuracy(params, data.test)}
 
 
 def _check(options: argparse.Namespace, drawn: bool) -> None:

@@ -7,7 +7,7 @@ from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import WeightSum, first_count, map_rule, next_count, zeros_like
 
 __all__ = [
     "FRACTION",
@@ -15,6 +15,7 @@ __all__ = [
     "Hyperparameter",
     "Limit",
     "Optimizer",
+    "WeightSum",
     "bias_correction",
     "build",
     "chain",

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
+from jaxopt_edu.core.numerics import bias_correction
 
 if TYPE_CHECKING:
     import chex
@@ -62,6 +64,20 @@ class ValueInForce(NamedTuple):
         if self.limit == FRACTION:
             return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
         return value
+
+
+class WeightSum(NamedTuple):
+    """The sum of a moving average's weights after t steps, 1 − bᵗ, not yet of any leaf's dtype.
+
+    Inside a rule it would be computed for every leaf anew, which XLA does not notice in a loop.
+    """
+
+    b: ValueInForce
+    t: jax.Array
+
+    def astype(self, dtype: Any) -> jax.Array:
+        """The sum in a leaf's working dtype."""
+        return bias_correction(self.b.astype(dtype), self.t.astype(dtype))
 
 
 def zeros_like(params: "chex.ArrayTree", *, real: bool = False) -> "chex.ArrayTree":
@@ -147,19 +163,29 @@ def map_rule(
     for state in states:
         check_matches("gradient", gradients, "entry of the state", state)
     leaves, treedef = jax.tree.flatten(gradients)
-    results = [
-        _apply(rule, jnp.asarray(g), state_leaves, values)
-        for g, *state_leaves in zip(leaves, *map(jax.tree.leaves, states), strict=True)
-    ]
+    rows = [(jnp.asarray(g), *rest) for g, *rest in zip(leaves, *map(jax.tree.leaves, states), strict=True)]
+    # Once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
+    scalars = {
+        work: {name: value.astype(work) for name, value in values.items()} for work in set(map(_work, rows))
+    }
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((rows, scalars)))
+    apply = _apply_once_traced if traced else _apply
+    results = [apply(rule, row, scalars[_work(row)]) for row in rows]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
     trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
     return trees if states else trees[0]
 
 
-def _apply(rule: Callable[..., Any], g: jax.Array, states: list[jax.Array], values: dict[str, Any]) -> tuple:
-    work = working_dtype(states[0].dtype if states else g.dtype)
-    arrays = [array.astype(_like(array.dtype, work)) for array in (g, *states)]
-    scalars = {name: value.astype(work) for name, value in values.items()}
+def _work(row: tuple[jax.Array, ...]) -> jnp.dtype:
+    # The state's dtype decides, if there is one.
+    return working_dtype(row[min(1, len(row) - 1)].dtype)
+
+
+def _apply(
+    rule: Callable[..., Any], row: tuple[jax.Array, ...], scalars: dict[str, jax.Array]
+) -> tuple[jax.Array, ...]:
+    g, *states = row
+    arrays = [array.astype(_like(array.dtype, _work(row))) for array in row]
     # A real number times a complex array is no accident here, though strict promotion calls it one.
     promotion = "standard" if jnp.iscomplexobj(g) else jax.config.jax_numpy_dtype_promotion  # type: ignore[attr-defined]
     with jax.numpy_dtype_promotion(promotion):
@@ -168,6 +194,11 @@ def _apply(rule: Callable[..., Any], g: jax.Array, states: list[jax.Array], valu
     return update.astype(g.dtype), *(
         new.astype(old.dtype) for new, old in zip(new_states, states, strict=True)
     )
+
+
+# Inside a compiled function leaves of one shape share a trace of the rule, which is most of the time that a
+# tree of many leaves takes before XLA sees it.
+_apply_once_traced = jax.jit(_apply, static_argnums=0)
 
 
 def _like(dtype: Any, work: jnp.dtype) -> jnp.dtype:

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
-from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -106,7 +106,16 @@ def update(
     """One step of the rule on every leaf."""
     t = next_count(state.count)
     updates, m, v = map_rule(
-        rule, gradients, state.m, state.v, t=t, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
+        rule,
+        gradients,
+        state.m,
+        state.v,
+        learning_rate=learning_rate,
+        b1=b1,
+        b2=b2,
+        eps=eps,
+        one_minus_b1_t=WeightSum(b1, t),
+        one_minus_b2_t=WeightSum(b2, t),
     )
     return updates, AdamState(t, m, v)
 
@@ -116,15 +125,16 @@ def rule(
     m: jax.Array,
     v: jax.Array,
     *,
-    t: jax.Array,
     learning_rate: jax.Array,
     b1: jax.Array,
     b2: jax.Array,
     eps: jax.Array,
+    one_minus_b1_t: jax.Array,
+    one_minus_b2_t: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The update and the two new averages for one array."""
     m = b1 * m + (1 - b1) * g
     v = b2 * v + (1 - b2) * squared_magnitude(g)
-    m_hat = m / bias_correction(b1, t)
-    v_hat = v / bias_correction(b2, t)
+    m_hat = m / one_minus_b1_t
+    v_hat = v / one_minus_b2_t
     return -learning_rate * divide(m_hat, squared_root(v_hat) + eps), m, v

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
-from jaxopt_edu.core.editing import stack
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.problems import Dataset, Examples, mlp
-from jaxopt_edu.training import Carry, descend, shuffled_indices, start
+from jaxopt_edu.problems import Dataset, mlp
+from jaxopt_edu.sweeps.sweep import sweep
 
 HIDDEN = (32, 32)
 BATCH_SIZE = 128
@@ -26,7 +25,8 @@ class LearningResult(NamedTuple):
         method: the optimizer's name.
         optimizers: the settings tried, in order.
         steps: the steps at which the runs were evaluated, first 0; shape (evaluations,).
-        losses: mean cross entropy on the whole training set; shape (settings, seeds, evaluations).
+        losses: mean cross entropy on the whole training set; shape (settings, seeds, evaluations). NaN from
+            where a run diverged.
         accuracies: share of the test set that is right; same shape.
         seconds: wall time of all runs together, compilation included.
     """
@@ -60,6 +60,7 @@ def race_on_data(
     *,
     steps: int,
     seeds: int,
+    first_seed: int = 0,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> LearningResult:
     """Train a small network with every setting and seed of one method, all in one compiled program.
@@ -72,78 +73,77 @@ def race_on_data(
         method: the name to show.
         optimizers: the settings to try; they differ in their numbers only.
         steps: number of steps of each run.
-        seeds: number of seeds, 0, 1, ….
+        seeds: number of seeds, first_seed, first_seed + 1, ….
+        first_seed: the first of them.
         advance: called with the number of steps just made by all runs, for a progress bar.
 
     Returns:
         Losses and accuracies of all runs.
     """
     begun = time.perf_counter()
-    sizes = (data.train.inputs.shape[1], *HIDDEN, data.classes)
-    keys = jax.vmap(jax.random.key)(jnp.arange(seeds, dtype=jnp.uint32))
-    settings = stack(optimizers)
-    carry = _begin(settings, keys, sizes)
-    evaluations = [_evaluate(carry.params, data)]
-    places = [0]
-    batch_size = min(BATCH_SIZE, len(data.train.labels))
-    while places[-1] < steps:
-        chunk = min(EVALUATE_EVERY, steps - places[-1])
-        epoch, offset = divmod(places[-1] * batch_size, len(data.train.labels))
-        carry, evaluation = _advance(
-            settings, carry, keys, data, epoch, offset, steps=chunk, batch_size=batch_size
-        )
-        evaluations.append(evaluation)
-        places.append(places[-1] + chunk)
-        # Waiting for the numbers keeps the bar honest; it costs microseconds against milliseconds of work.
-        jax.block_until_ready(evaluation)
-        advance(chunk)
-    losses, accuracies = (
-        np.stack([np.asarray(values) for values in column], axis=-1)
-        for column in zip(*evaluations, strict=True)
+    runs, made = len(optimizers) * seeds, 0
+
+    def report(steps_of_all: int, loss: float) -> None:
+        nonlocal made
+        advance(steps_of_all // runs - made)
+        made = steps_of_all // runs
+
+    result = sweep(
+        mlp.loss,
+        Network(data.train.inputs.shape[1], data.classes),
+        optimizers,
+        data.train,
+        steps=steps,
+        seeds=range(first_seed, first_seed + seeds),
+        batch_size=min(BATCH_SIZE, len(data.train.labels)),
+        # The data are arguments of the compiled program, not constants in it.
+        evaluate=Partial(evaluation, data),
+        every=EVALUATE_EVERY,
+        keep=0,
+        progress=report,
     )
     return LearningResult(
-        method, tuple(optimizers), np.array(places), losses, accuracies, time.perf_counter() - begun
+        method,
+        tuple(optimizers),
+        result.evaluated_at,
+        result.curves["loss"],
+        result.curves["accuracy"],
+        time.perf_counter() - begun,
     )
 
 
-@partial(jax.jit, static_argnums=2)
-def _begin(settings: Optimizer, keys: jax.Array, sizes: tuple[int, ...]) -> Carry:
-    params = jax.vmap(lambda key: mlp.init(jax.random.fold_in(key, 0), sizes))(keys)
-    over_seeds = jax.vmap(start, in_axes=(None, 0))
-    return jax.vmap(over_seeds, in_axes=(0, None))(settings, params)
+@dataclass(frozen=True)
+class Network:
+    """The MLP that a race trains; equal ones compile once.
+
+    Attributes:
+        features: of an input.
+        classes: number of classes.
+    """
+
+    features: int
+    classes: int
+
+    def __call__(self, key: jax.Array) -> tuple[mlp.Layer, ...]:
+        """The first parameters.
+
+        Args:
+            key: a `jax.random` key.
+
+        Returns:
+            The layers.
+        """
+        return mlp.init(key, (self.features, *HIDDEN, self.classes))
 
 
-@partial(jax.jit, static_argnames=("steps", "batch_size"), donate_argnums=1)
-def _advance(
-    settings: Optimizer,
-    carry: Carry,
-    keys: jax.Array,
-    data: Dataset,
-    epoch: int,
-    offset: int,
-    *,
-    steps: int,
-    batch_size: int,
-) -> tuple[Carry, tuple[jax.Array, jax.Array]]:
-    examples = len(data.train.labels)
-    rows = jax.vmap(
-        lambda key: shuffled_indices(
-            jax.random.fold_in(key, 1), epoch, offset, steps=steps, examples=examples, batch_size=batch_size
-        )
-    )(keys)
-    batches = jax.tree.map(lambda leaf: leaf[rows], data.train)
+def evaluation(data: Dataset, params: Sequence[mlp.Layer]) -> dict[str, jax.Array]:
+    """What a network is judged by.
 
-    def run(optimizer: Optimizer, carry: Carry, batches: Examples) -> Carry:
-        return descend(mlp.loss, optimizer, carry, batches)[0]
+    Args:
+        data: training and test examples.
+        params: the network's parameters.
 
-    over_seeds = jax.vmap(run, in_axes=(None, 0, 0))
-    carry = jax.vmap(over_seeds, in_axes=(0, 0, None))(settings, carry, batches)
-    return carry, _evaluate(carry.params, data)
-
-
-@jax.jit
-def _evaluate(params: Any, data: Dataset) -> tuple[jax.Array, jax.Array]:
-    def one(params: Any) -> tuple[jax.Array, jax.Array]:
-        return mlp.loss(params, data.train), mlp.accuracy(params, data.test)
-
-    return jax.vmap(jax.vmap(one))(params)
+    Returns:
+        "loss" on the whole training set, and "accuracy" on the test set; float32 scalars.
+    """
+    return {"loss": mlp.loss(params, data.train), "accuracy": mlp.accuracy(params, data.test)}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import jax
@@ -52,7 +53,7 @@ def sweep(
     resume: bool = False,
     devices: Sequence[Any] | None = None,
     chunk_size: int | Literal["auto"] = "auto",
-    progress: bool | None = None,
+    progress: bool | Callable[[int, float], None] | None = None,
 ) -> SweepResult:
     """Train with many optimizers and seeds, thousands of runs in one compiled program.
 
@@ -92,7 +93,8 @@ def sweep(
         devices: what to run on; None for all, those of other processes of `jax.distributed` included.
         chunk_size: how many runs at once; "auto" takes what fits into memory.
         progress: show how many runs there will be and a progress bar; None for where standard error is a
-            terminal.
+            terminal. A function instead is called with the steps that all runs have made together, and the
+            best value so far.
 
     Returns:
         The curves, states and values of all runs, and the best ones' parameters.
@@ -156,10 +158,14 @@ def sweep(
         store.begin(specification(plan, params), resume)
     groups = plan_groups(transforms, keys, seeds, store)
     by_key = dict(zip(keys, transforms, strict=True))
-    runs = len(transforms) * len(seeds)
-    with progress_bar(
-        progress, runs * steps, 0, label=plan.metric, announcement=_announcement(transforms, kinds, seeds)
-    ) as bar:
+    total = len(transforms) * len(seeds) * steps
+    announcement = _announcement(transforms, kinds, seeds)
+    bars = (
+        nullcontext(progress)
+        if callable(progress)
+        else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
+    )
+    with bars as bar:
         report = _Reporter(bar, mode)
         results = [
             run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)

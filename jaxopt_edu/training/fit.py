@@ -14,6 +14,7 @@ from jaxopt_edu.training.checkpoints import Checkpoint, CheckpointFolder, Checkp
 from jaxopt_edu.training.history import History, Recorder
 from jaxopt_edu.training.loop import Carry, start
 from jaxopt_edu.training.objective import as_pytree_function
+from jaxopt_edu.training.packing import layout_that_pays
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.run import Plan, Program, own_copy, run
 from jaxopt_edu.training.sources import make_source
@@ -82,7 +83,9 @@ def fit(
 
     The loop is one compiled `jax.lax.scan` for every `every` steps; the host is touched only between them.
     The optimizer is an argument of the compiled program: a second fit with another learning rate compiles
-    nothing. The order of the data depends on the key and the step only, not on `every` or a resume.
+    nothing. The order of the data depends on the key and the step only, not on `every` or a resume. From a
+    hundred small leaves on the loop carries parameters and state end to end, which is faster; results agree
+    to the last digits.
 
         loss, g = value_and_grad(loss_fn)(params, batch);  params ← params + optimizer.update(conj(g), …)
 
@@ -157,7 +160,8 @@ def fit(
         carry = jax.tree.map(_placed_like, found.carry, carry)
         recorder.restore(found.history)
     source = make_source(data, key=key, batch_size=batch_size, replacement=replacement, first=recorder.steps)
-    program = Program(as_pytree_function(loss_fn), transform, source, model_state is not None, mesh)
+    layout = layout_that_pays(transform, carry.params) if mesh is None else None
+    program = Program(as_pytree_function(loss_fn), transform, source, model_state is not None, mesh, layout)
 
     def at_stop(carry: Carry, losses: np.ndarray) -> bool:
         evaluation = _evaluation(evaluate, carry)

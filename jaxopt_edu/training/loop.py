@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.training.objective import objective
 
 
@@ -38,6 +39,7 @@ def make_step(
     draw: Callable[[Any], Any] = lambda entry: entry,
     *,
     stateful: bool = False,
+    layout: Layout | None = None,
 ) -> Callable[[Carry, Any], tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]]:
     """One step of training, as `jax.lax.scan` wants it.
 
@@ -54,6 +56,7 @@ def make_step(
         optimizer: any optax transform.
         draw: makes the batch of what is scanned over.
         stateful: whether the carry has a model state.
+        layout: how the carry's parameters and state are packed, if they are.
 
     Returns:
         `step(carry, entry) -> (carry, (loss, metrics))`; the loss is that before the update.
@@ -67,9 +70,10 @@ def make_step(
         def value_fn(params: Any) -> jax.Array:
             return loss_and_outcome(params, carry.model_state, batch)[0]
 
+        params = carry.params if layout is None else layout.unpack(carry.params, carry.state.count)
         evaluate = jax.value_and_grad(loss_and_outcome, has_aux=True)
-        (loss, outcome), gradients = evaluate(carry.params, carry.model_state, batch)
-        gradients = jax.tree.map(jnp.conj, gradients)
+        (loss, outcome), gradients = evaluate(params, carry.model_state, batch)
+        gradients = jax.tree.map(jnp.conj, gradients if layout is None else layout.pack(gradients))
         updates, state = transform.update(
             gradients, carry.state, carry.params, value=loss, grad=gradients, value_fn=value_fn
         )

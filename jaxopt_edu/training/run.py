@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry, make_step
+from jaxopt_edu.training.packing import pack_carry, unpack_carry
 from jaxopt_edu.training.sources import Source
 
 
@@ -48,6 +50,7 @@ class Program(NamedTuple):
     source: Source
     stateful: bool
     mesh: Mesh | None
+    layout: Layout | None  # how the steps carry parameters and state, if not as they are
 
     def advance(
         self, carry: Carry, entries: Any, steps: int
@@ -62,6 +65,7 @@ class Program(NamedTuple):
             steps=steps,
             stateful=self.stateful,
             mesh=self.mesh,
+            layout=self.layout,
         )
 
 
@@ -137,7 +141,7 @@ def _copy(carry: Carry) -> Carry:
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype).copy(), carry)
 
 
-@partial(jax.jit, static_argnames=("steps", "stateful", "mesh"), donate_argnums=0)
+@partial(jax.jit, static_argnames=("steps", "stateful", "mesh", "layout"), donate_argnums=0)
 def _advance(
     carry: Carry,
     loss_fn: Callable[..., Any],
@@ -148,6 +152,7 @@ def _advance(
     steps: int,
     stateful: bool,
     mesh: Mesh | None,
+    layout: Layout | None,
 ) -> tuple[Carry, jax.Array, dict[str, jax.Array]]:
     def split_draw(entry: Any) -> Any:
         batch = draw(entry)
@@ -158,9 +163,10 @@ def _advance(
             lambda leaf: jax.lax.with_sharding_constraint(leaf, split) if jnp.ndim(leaf) else leaf, batch
         )
 
-    step = make_step(loss_fn, optimizer, split_draw, stateful=stateful)
-    carry, (losses, metrics) = jax.lax.scan(step, carry, entries, length=steps)
-    return carry, losses, metrics
+    step = make_step(loss_fn, optimizer, split_draw, stateful=stateful, layout=layout)
+    begun = carry if layout is None else pack_carry(layout, carry)
+    ended, (losses, metrics) = jax.lax.scan(step, begun, entries, length=steps)
+    return ended if layout is None else unpack_carry(layout, ended), losses, metrics
 
 
 def _go_back(program: Program, held: list[Held], recorder: Recorder) -> tuple[Carry, str]:

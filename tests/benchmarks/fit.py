@@ -25,7 +25,7 @@ from jaxopt_edu.cli.console import progress
 from jaxopt_edu.problems import digits, mlp
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
-from tests.benchmarks.output import Report, arguments, publish
+from tests.benchmarks.output import Bars, Report, arguments, publish
 
 REPEATS = 7
 RATE = 1e-3
@@ -142,7 +142,7 @@ def by_bare_gradient(task: Task) -> Callable[[], float]:
     return lambda: float(compiled(task.params, draw, entries))
 
 
-def measure(task: Task, advance: Callable[[], None]) -> dict[str, Any]:
+def measure(task: Task, repeats: int, advance: Callable[[], None]) -> dict[str, Any]:
     """Seconds of every repeat of every rival, and of each one's first step."""
     rivals = {"fit": by_fit, "loop": by_loop, "torch": by_torch, "gradient": by_bare_gradient}
     made = {name: run for name, make in rivals.items() if (run := make(task)) is not None}
@@ -158,12 +158,12 @@ def measure(task: Task, advance: Callable[[], None]) -> dict[str, Any]:
     for run in made.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in made}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, run in made.items():
             begun = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begun)
-            advance()
+        advance()
     return {"task": task.name, "steps": task.steps, "seconds": seconds, "first_run": first}
 
 
@@ -187,16 +187,14 @@ def rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
     return lines
 
 
-def main() -> None:
-    """Measure, print, write."""
-    options = arguments((__doc__ or "").splitlines()[0])
-    tasks = [digits_task(), transformer_task()]
-    with progress() as bars:
-        bar = bars.add_task("fit", total=len(tasks) * REPEATS * 4)
-        measured = [measure(task, lambda: bars.advance(bar)) for task in tasks]
-        bars.update(bar, completed=len(tasks) * REPEATS * 4)
+def run(quick: bool, bars: Bars) -> list[Report]:
+    """Time all rivals on both tasks; quickly only on fewer steps of the digits."""
+    tasks = [digits_task()._replace(steps=100)] if quick else [digits_task(), transformer_task()]
+    repeats = 2 if quick else REPEATS
+    with bars.task("fit", len(tasks) * repeats) as advance:
+        measured = [measure(task, repeats, advance) for task in tasks]
     notes = [
-        f"median and range of {REPEATS} repeats, in which the rivals take turns; × fit: the median of the "
+        f"median and range of {repeats} repeats, in which the rivals take turns; × fit: the median of the "
         "repeats' ratios to fit",
         "fit is called whole: copying the parameters, drawing the batches' keys, losses back on the host",
         "first run: seconds more than the median, which is tracing and compiling",
@@ -205,7 +203,15 @@ def main() -> None:
         notes.append("torch is not installed: its rows are missing")
     columns = ("task", "who", "µs a step", "range", "× fit", "first run, s")
     lines = [line for each in measured for line in rows(each)]
-    publish(Report("fit beside other loops", columns, lines, notes, measured), options.out)
+    return [Report("fit beside other loops", columns, lines, notes, measured)]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    out = arguments((__doc__ or "").splitlines()[0]).out
+    with progress() as screen:
+        (report,) = run(False, Bars(screen))
+    publish(report, out)
 
 
 if __name__ == "__main__":

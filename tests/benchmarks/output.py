@@ -2,21 +2,44 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxopt_edu.cli.console import table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.progress import Progress
+
 
 class Report(NamedTuple):
-    """A table for people, and the measurements behind it for programs."""
+    """A table for people, the measurements behind it for programs, and pictures."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str]
     measurements: Sequence[dict[str, Any]]
+    figures: "Mapping[str, Callable[[], Figure]]" = MappingProxyType({})  # drawn only where they are wanted
+
+
+class Bars(NamedTuple):
+    """Progress bars; without a screen they stay silent."""
+
+    screen: "Progress | None" = None
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar with so many steps; yields what makes one."""
+        if self.screen is None:
+            yield lambda: None
+            return
+        bar = self.screen.add_task(name, total=total)
+        yield lambda: self.screen.advance(bar) if self.screen else None
+        self.screen.update(bar, completed=total)
 
 
 def arguments(description: str | None) -> argparse.Namespace:
@@ -29,8 +52,63 @@ def arguments(description: str | None) -> argparse.Namespace:
 def publish(report: Report, out: Path | None) -> None:
     """Write the results if a path is given, and print the table."""
     if out is not None:
-        out.write_text(_json(report) if out.suffix == ".json" else _markdown(report), encoding="utf-8")
+        out.write_text(as_json([report]) if out.suffix == ".json" else as_markdown(report), encoding="utf-8")
+    show(report)
+
+
+def show(report: Report) -> None:
+    """Print the table."""
     table(report.title, report.columns, report.rows, report.notes)
+
+
+def as_json(reports: Sequence[Report]) -> str:
+    """Titles, notes and measurements."""
+    content = [
+        {"title": each.title, "notes": each.notes, "measurements": each.measurements} for each in reports
+    ]
+    return json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_markdown(report: Report) -> str:
+    """The table as Markdown."""
+    lines = [report.columns, ["---"] * len(report.columns), *report.rows]
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    notes = "\n".join(f"- {note}" for note in report.notes)
+    return f"## {report.title}\n\n{rows}\n\n{notes}\n"
+
+
+def ratios_figure(title: str, label: str, values: Mapping[tuple[str, str], float]) -> "Figure":
+    """A line a case, a mark a rival, on a logarithmic axis; 1 is where they would be at best."""
+    from matplotlib.figure import Figure
+
+    from jaxopt_edu.plots.style import INK, LABEL, NOTE, QUIET, RULE, TITLE, styles
+
+    cases = list(dict.fromkeys(case for case, _ in values))
+    rivals = list(dict.fromkeys(who for _, who in values))
+    figure = Figure(figsize=(12, 1.6 + 0.7 * len(cases)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axvline(1, color=QUIET, linewidth=1)
+    for who, style in styles(rivals).items():
+        places = [place for place, case in enumerate(cases) if (case, who) in values]
+        axes.plot(
+            [values[cases[place], who] for place in places],
+            places,
+            linestyle="none",
+            marker=style.marker,
+            markersize=11,
+            color=style.color,
+            label=who,
+        )
+    axes.set_xscale("log")
+    axes.set_ylim(len(cases) - 0.5, -0.5)
+    axes.set_yticks(range(len(cases)), cases, fontsize=LABEL, color=INK)
+    axes.tick_params(axis="x", which="both", labelsize=NOTE, colors=QUIET)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel(label, fontsize=LABEL, color=INK)
+    axes.set_title(title, fontsize=TITLE, color=INK, loc="left")
+    figure.legend(loc="outside lower center", ncols=len(rivals), fontsize=NOTE, frameon=False)
+    return figure
 
 
 def _path(text: str) -> Path:
@@ -38,15 +116,3 @@ def _path(text: str) -> Path:
     if path.suffix not in (".json", ".md"):
         raise argparse.ArgumentTypeError(f"{text}: the name has to end in .json or .md")
     return path
-
-
-def _json(report: Report) -> str:
-    content = {"title": report.title, "notes": report.notes, "measurements": report.measurements}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _markdown(report: Report) -> str:
-    lines = [report.columns, ["---"] * len(report.columns), *report.rows]
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    notes = "\n".join(f"- {note}" for note in report.notes)
-    return f"## {report.title}\n\n{rows}\n\n{notes}\n"

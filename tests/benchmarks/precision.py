@@ -9,20 +9,23 @@ float32 cannot know others) and once with the numbers as they were written.
 
 import functools
 import importlib.util
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxopt_edu.cli.console import progress
-from tests.benchmarks.output import Report, arguments, publish
-from tests.registry import OPTIMIZERS, Array, Row, formula_updates, scan_updates
+from tests.benchmarks import step
+from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.registry import OPTIMIZERS, Array, Row, formula_updates, named, scan_updates
 
 SCALES = (1e-8, 1e-4, 1.0, 1e4, 1e8)
 STEPS = 10_000
 EARLY = 100
 COORDINATES = 16
+SPEED_SIZE = 10**6
 
 NOTES = (
     "Largest |update − exact| of all steps, in units of the run's step: η, or the largest exact update where "
@@ -32,6 +35,8 @@ NOTES = (
     "“as written” with the unrounded ones, so that the rounding of 0.999 to float32 counts too.",
     f"{COORDINATES} coordinates, {STEPS:,} steps, normal gradients times the scale at the column's head, in "
     "float32; the other columns are the worst of all scales.",
+    f"ms a step: of a whole step on one leaf of {SPEED_SIZE:,} numbers, the libraries in turns; of torch "
+    "only the fused Adam was timed.",
 )
 
 
@@ -47,9 +52,9 @@ class Error(NamedTuple):
     early_as_written: float
 
 
-def gradients(seed: int = 0) -> Array:
-    """Normal gradients; float32, shape (STEPS, len(SCALES), COORDINATES)."""
-    normal = np.random.default_rng(seed).normal(size=(STEPS, len(SCALES), COORDINATES))
+def gradients(steps: int = STEPS, seed: int = 0) -> Array:
+    """Normal gradients; float32, shape (steps, len(SCALES), COORDINATES)."""
+    normal = np.random.default_rng(seed).normal(size=(steps, len(SCALES), COORDINATES))
     return (normal * np.array(SCALES)[None, :, None]).astype(np.float32)
 
 
@@ -72,11 +77,11 @@ def torch_updates(row: Row, stream: Array) -> Array:
     w = torch.nn.Parameter(torch.zeros(stream.shape[1:]))
     optimizer = row.torch([w], **row.hyperparameters)
     updates = np.empty_like(stream)
-    for step, g in enumerate(stream):
+    for i, g in enumerate(stream):
         w.grad = torch.from_numpy(g)
         w.data.zero_()  # from 0 the parameter after the step is the update itself, without a rounding
         optimizer.step()
-        updates[step] = w.detach().numpy()
+        updates[i] = w.detach().numpy()
     return updates
 
 
@@ -120,16 +125,27 @@ def errors(row: Row, library: str, stream: Array, exact: Exact) -> list[Error]:
     ]
 
 
-def measure(libraries: list[str]) -> Iterator[list[Error]]:
+def measure(optimizers: Sequence[Row], libraries: list[str], steps: int) -> Iterator[list[Error]]:
     """All optimizers of all libraries, one at a time."""
-    stream = gradients()
-    for row in OPTIMIZERS:
+    stream = gradients(steps)
+    for row in optimizers:
         exact = exact_updates(row, stream)
         for library in libraries:
             yield errors(row, library, stream, exact)
 
 
-def report(runs: list[list[Error]], notes: tuple[str, ...]) -> Report:
+def speed(row: Row, size: int, repeats: int) -> dict[tuple[str, str], float]:
+    """Milliseconds of a whole step on one leaf, by optimizer and library."""
+    measured = step.cell(row, f"1 × {size:,}", [(size,)], 1.0, repeats)
+    names = {step.OURS: "jaxopt_edu", step.OPTAX: "optax", "torch fused": "torch"}
+    return {
+        (row.name, names[each["who"]]): 1e3 * statistics.median(each["seconds"])
+        for each in measured
+        if each["who"] in names
+    }
+
+
+def report(runs: list[list[Error]], notes: tuple[str, ...], speeds: dict[tuple[str, str], float]) -> Report:
     """The table: a row for each optimizer of each library."""
 
     def cell(value: float) -> str:
@@ -143,6 +159,9 @@ def report(runs: list[list[Error]], notes: tuple[str, ...]) -> Report:
             cell(max(error.early for error in run)),
             cell(max(error.every_step_as_written for error in run)),
             cell(max(error.early_as_written for error in run)),
+            f"{speeds[run[0].optimizer, run[0].library]:.3g}"
+            if (run[0].optimizer, run[0].library) in speeds
+            else "",
         ]
         for run in runs
     ]
@@ -153,22 +172,38 @@ def report(runs: list[list[Error]], notes: tuple[str, ...]) -> Report:
         f"first {EARLY}",
         "as written",
         f"as written, first {EARLY}",
+        "ms a step",
     ]
     measurements = [error._asdict() for run in runs for error in run]
     return Report("Error of an update in float32", columns, rows, notes, measurements)
 
 
-def main() -> None:
-    """Measure, print and write."""
-    out = arguments(__doc__).out
+def run(quick: bool, bars: Bars) -> list[Report]:
+    """The errors, and what the accuracy costs in time; quickly only Adam's."""
     libraries, notes = list(LIBRARIES), NOTES
     if importlib.util.find_spec("torch") is None:
         libraries.remove("torch")
         notes = (*NOTES, "torch is not installed and was skipped.")
-    with progress() as bars:
-        total = len(OPTIMIZERS) * len(libraries)
-        runs = list(bars.track(measure(libraries), total=total, description="optimizers"))
-    publish(report(runs, notes), out)
+    rows = [named("adam")] if quick else OPTIMIZERS
+    with bars.task("precision", len(rows) * len(libraries)) as advance:
+        runs = []
+        for each in measure(rows, libraries, 200 if quick else STEPS):
+            runs.append(each)
+            advance()
+    with bars.task("precision: speed", len(rows)) as advance:
+        speeds = {}
+        for row in rows:
+            speeds |= speed(row, 10**4 if quick else SPEED_SIZE, 3 if quick else 7)
+            advance()
+    return [report(runs, notes, speeds)]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    out = arguments(__doc__).out
+    with progress() as screen:
+        (result,) = run(False, Bars(screen))
+    publish(result, out)
 
 
 if __name__ == "__main__":

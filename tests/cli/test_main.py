@@ -129,7 +129,7 @@ def test_missing_extras_are_told_before_any_work(place, capsys, monkeypatch, wor
     assert os.listdir(place) == []
 
 
-@pytest.mark.parametrize("command", [[], ["race"], ["list"], ["show"]])
+@pytest.mark.parametrize("command", [[], ["race"], ["textbook"], ["list"], ["show"]])
 def test_help_has_examples(capsys, command):
     assert status([*command, "--help"]) == 0
     printed = capsys.readouterr()

@@ -60,6 +60,12 @@ def test_settings_and_methods_start_alike_within_a_seed(sgd, adam):
     assert len(set(losses[0].tolist())) == SEEDS
 
 
+def test_the_first_seed_is_the_callers(data, adam):
+    one = race_on_data(data, "adam", [jo.adam(learning_rate=0.01)], steps=10, seeds=1, first_seed=2)
+    # Batches of another size are summed in another order.
+    np.testing.assert_allclose(one.losses[:, 0], adam.losses[:, 2, :2], rtol=2e-5)
+
+
 def test_losses_fall_and_accuracy_rises(sgd, adam):
     for result, setting in ((sgd[0], 1), (adam, 0)):
         losses, accuracies = result.losses[setting], result.accuracies[setting]

@@ -39,7 +39,7 @@ def script(folder, port, count, index, kill_after):
             os.kill(os.getpid(), signal.SIGKILL)
         return work(*arguments)
 
-    Worker.run = counted
+    setattr(Worker, "run", counted)  # noqa: B010 (pyright takes an assignment for a mistake)
     result = run(settings(), path=folder, resume=True, **ARGUMENTS)
     assert len(jax.devices()) == int(count)
     assert len(jax.local_devices()) == 1

@@ -52,7 +52,7 @@ def test_the_chunk_size_is_what_the_compiler_says_fits(monkeypatch):
     fits = program.Program.fits
 
     def noted(self):
-        shapes.append(fits.fget(self))
+        shapes.append(fits.__get__(self))
         return shapes[-1]
 
     monkeypatch.setattr(program.Program, "fits", property(noted))

@@ -1,0 +1,230 @@
+"use strict";
+
+// What `packing.pack` made: gzip, the bytes sorted by significance, each number relative to the one before.
+async function unpack(text, length) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const planes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const count = planes.length / 4;
+  const bits = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const change =
+      planes[i] | (planes[count + i] << 8) | (planes[2 * count + i] << 16) | (planes[3 * count + i] << 24);
+    bits[i] = i % length ? bits[i - 1] ^ change : change;
+  }
+  return new Float32Array(bits.buffer);
+}
+
+// The lab looks up what was computed: no optimizer is written in JavaScript.
+class Lab {
+  constructor(section, map, losses) {
+    this.section = section;
+    this.map = map;
+    this.losses = losses;
+    this.choices = JSON.parse(document.getElementById("lab-choices").textContent);
+    this.form = section.querySelector("form");
+    this.rows = new Map([...section.querySelectorAll("tr[data-name]")].map((row) => [row.dataset.name, row]));
+    this.surfaces = new Map();
+    this.player = textbook.players.get("lab-map");
+    this.player.show = (step) => this.showStep(step);
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    for (const name of ["surface", "start", "angle", "noise"]) {
+      this.form[name].addEventListener("change", () => this.choose({ best: true }));
+    }
+    for (const name of ["momentum", "decay"]) {
+      this.form[name].addEventListener("input", () => this.choose({}));
+    }
+    this.form.rate.addEventListener("input", () => {
+      for (const row of this.rows.values()) row.querySelector("input").value = this.form.rate.value;
+      this.choose({});
+    });
+    this.form.querySelector(".best").addEventListener("click", () => this.choose({ best: true }));
+    for (const row of this.rows.values()) {
+      row.querySelector("input").addEventListener("input", () => this.choose({}));
+    }
+    for (const button of map.root.querySelectorAll(".key button")) {
+      button.addEventListener("click", () => this.hide());
+    }
+  }
+
+  // One surface's runs and contours, unpacked when they are first wanted.
+  surface(name) {
+    if (!this.surfaces.has(name)) this.surfaces.set(name, this.read(name));
+    return this.surfaces.get(name);
+  }
+
+  async read(name) {
+    const chunk = JSON.parse(document.getElementById(`lab-${name}`).textContent);
+    const runs = {};
+    for (const [method, text] of Object.entries(chunk.runs)) {
+      runs[method] = await unpack(text, this.choices.steps + 1);
+    }
+    const grounds = [];
+    for (const ground of chunk.grounds) {
+      const lines = await unpack(ground.lines, ground.points);
+      grounds.push({
+        ...ground,
+        shades: await unpack(ground.shades, chunk.side),
+        lines: { x: lines.subarray(0, ground.points), y: lines.subarray(ground.points) },
+      });
+    }
+    return { ...chunk, runs, grounds };
+  }
+
+  // The columns of one run: x, y, f and what the method remembers.
+  run(surface, method, rate) {
+    const { steps, momenta, decays, rates, shape } = this.choices;
+    const channels = 3 + 2 * method.remembers.length;
+    let setting = rate;
+    if (method.momentum) setting = setting * momenta.length + this.form.momentum.valueAsNumber;
+    if (method.decay) setting = setting * decays.length + this.form.decay.valueAsNumber;
+    const settings =
+      rates.length * (method.momentum ? momenta.length : 1) * (method.decay ? decays.length : 1);
+    const { start, angle, noise } = this.form;
+    const situation = (Number(start.value) * shape[1] + Number(angle.value)) * shape[2] + Number(noise.value);
+    const begin = (situation * settings + setting) * channels * (steps + 1);
+    return Array.from({ length: channels }, (_, channel) => {
+      const at = begin + channel * (steps + 1);
+      return surface.runs[method.name].subarray(at, at + steps + 1);
+    });
+  }
+
+  // The learning rate with the lowest last value; on a saddle that would be the one that diverges the fastest.
+  best(surface, method) {
+    if (!surface.log) return this.form.rate.valueAsNumber;
+    let best = 0;
+    let lowest = Infinity;
+    for (let rate = 0; rate < this.choices.rates.length; rate++) {
+      const last = this.run(surface, method, rate)[2].at(-1);
+      if (last < lowest) [best, lowest] = [rate, last];
+    }
+    return best;
+  }
+
+  async choose({ best = false }) {
+    this.player.pause();
+    const surface = await this.surface(this.form.surface.value);
+    if (surface !== this.current) this.enter(surface);
+    this.shown = new Map();
+    for (const method of this.choices.methods) {
+      const slider = this.rows.get(method.name).querySelector("input");
+      if (best) slider.value = String(this.best(surface, method));
+      const run = this.run(surface, method, slider.valueAsNumber);
+      this.shown.set(method.name, run);
+      this.map.whole.set(method.name, { ...this.map.whole.get(method.name), x: run[0], y: run[1], f: run[2] });
+      this.map.sources[`path:${method.name}`].data = this.map.whole.get(method.name);
+      this.say(slider, this.choices.rates);
+    }
+    this.say(this.form.momentum, this.choices.momenta);
+    this.say(this.form.decay, this.choices.decays);
+    this.say(this.form.rate, this.choices.rates);
+    this.drawGround(surface);
+    this.drawLosses(surface);
+    this.hide();
+    const ends = this.choices.methods.map(({ name }) => `${name} ${reading(this.shown.get(name)[2].at(-1))}`);
+    const alt = `over the contours of f = ${surface.formula}; f after ${this.player.last} steps: ${ends.join(", ")}.`;
+    this.map.place.setAttribute("aria-label", `Paths of the methods ${alt}`);
+    this.player.go(this.player.step);
+    this.section.dataset.ready = String(Number(this.section.dataset.ready ?? 0) + 1);
+  }
+
+  say(slider, values) {
+    const words = String(values[slider.valueAsNumber]);
+    slider.nextElementSibling.value = words;
+    slider.setAttribute("aria-valuetext", words);
+  }
+
+  enter(surface) {
+    this.current = surface;
+    this.form.start.replaceChildren(
+      ...surface.starts.map((point, which) => new Option(`(${point.join(", ").replaceAll("-", "−")})`, which)),
+    );
+    this.form.querySelector(".best").disabled = !surface.log;
+    const [x, y] = surface.domain;
+    const { plot, place } = this.map;
+    [plot.x_range.start, plot.x_range.end] = x;
+    [plot.y_range.start, plot.y_range.end] = y;
+    place.dataset.ratio = String((y[1] - y[0]) / (x[1] - x[0]));
+    this.map.root.style.setProperty("--widest", `${Math.min(900, 560 / place.dataset.ratio + 80)}px`);
+    textbook.fit(this.map);
+    for (const [scale, figure] of Object.entries(this.losses)) {
+      figure.root.hidden = (scale === "log") !== surface.log;
+    }
+  }
+
+  drawGround(surface) {
+    const { sources } = this.map;
+    const ground = surface.grounds[Number(this.form.angle.value)];
+    const { shades } = sources;
+    shades.data.image[0].set(ground.shades);
+    for (const [name, value] of Object.entries(surface.image)) shades.data[name] = [value];
+    shades.change.emit();
+    sources.contours.data = ground.lines;
+    const column = (points, axis) => points.map((point) => point[axis]);
+    sources.minima.data = { x: column(ground.minima, 0), y: column(ground.minima, 1) };
+    const first = this.shown.get(this.choices.methods[0].name);
+    sources.start.data = { x: [first[0][0]], y: [first[1][0]] };
+    this.map.root.querySelector("figcaption").textContent =
+      `f = ${surface.formula}. ○ start${ground.minima.length ? ", ☆ minimum" : ""}. ${ground.note}`;
+  }
+
+  drawLosses(surface) {
+    const figure = this.losses[surface.log ? "log" : "linear"];
+    const every = Array.from({ length: this.choices.steps + 1 }, (_, step) => step);
+    const some = every.filter((step) => step % 4 === 0);
+    let low = Infinity;
+    for (const [name, [, , f]] of this.shown) {
+      figure.sources[`line:${name}`].data = { x: every, y: f };
+      figure.sources[`marks:${name}`].data = { x: some, y: some.map((step) => f[step]) };
+      for (const value of f) if (value > 0 && value < low) low = value;
+    }
+    const first = this.shown.get(this.choices.methods[0].name)[2][0];
+    const range = figure.plot.y_range;
+    if (surface.log) [range.start, range.end] = [Math.max(low, first * 1e-9) / 2, first * 8];
+    else [range.start, range.end] = [surface.low, first + 0.3 * (first - surface.low)];
+  }
+
+  hide() {
+    for (const button of this.map.root.querySelectorAll(".key button")) {
+      const visible = button.getAttribute("aria-pressed") === "true";
+      const { name } = button.dataset;
+      this.rows.get(name).hidden = !visible;
+      for (const { plot } of Object.values(this.losses)) {
+        for (const renderer of plot.renderers) if (renderer.name === name) renderer.visible = visible;
+      }
+    }
+  }
+
+  showStep(step) {
+    showPaths(this.map, step);
+    for (const method of this.choices.methods) {
+      const [x, y, f, ...state] = this.shown.get(method.name);
+      const row = this.rows.get(method.name);
+      row.querySelector(".value").textContent = reading(f[step]);
+      row.querySelector(".place").textContent = `(${reading(x[step])}, ${reading(y[step])})`;
+      row.querySelector(".memory").textContent =
+        method.remembers
+          .map((name, i) => `${name} = (${reading(state[2 * i][step])}, ${reading(state[2 * i + 1][step])})`)
+          .join(", ") || "nothing";
+    }
+    for (const { now } of Object.values(this.losses)) now.location = step;
+    this.section.querySelector("table.state caption").textContent = `After step ${step} of ${this.player.last}`;
+  }
+}
+
+{
+  const section = document.getElementById("lab");
+  const drawn = new Map();
+  for (const root of section?.querySelectorAll(".figure") ?? []) {
+    root.addEventListener("drawn", ({ detail: figure }) => {
+      drawn.set(root.id, figure);
+      if (drawn.size < 3) return;
+      const losses = { log: drawn.get("lab-losses-log"), linear: drawn.get("lab-losses-linear") };
+      for (const loss of Object.values(losses)) {
+        loss.now = [...loss.plot.document.all_models].find((model) => model.name === "now");
+      }
+      textbook.lab = new Lab(section, drawn.get("lab-map"), losses);
+      textbook.lab.choose({ best: true });
+    });
+  }
+}

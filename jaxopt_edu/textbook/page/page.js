@@ -1,0 +1,121 @@
+"use strict";
+
+// Figures are drawn when they come near, in the colours of the reader's system, as wide as their place.
+const textbook = { figures: new Map(), players: new Map() };
+
+{
+  const dark = JSON.parse(document.getElementById("dark").textContent);
+  const darkness = matchMedia("(prefers-color-scheme: dark)");
+
+  function exchanged(value) {
+    if (typeof value === "string") return dark[value.toUpperCase()] ?? value;
+    if (Array.isArray(value)) return value.map(exchanged);
+    return { ...value, value: exchanged(value.value) };
+  }
+
+  // Everything in a plot that has one of our colours, with the colour it has on light paper.
+  function coloured(document_) {
+    const found = [];
+    for (const model of document_.all_models) {
+      for (const property of model) {
+        const name = property.attr;
+        if (!/color$|^palette$/.test(name)) continue;
+        const value = model[name];
+        const color = Array.isArray(value) ? value[0] : (value?.value ?? value);
+        if (typeof color === "string" && color.toUpperCase() in dark) found.push([model, name, value]);
+      }
+    }
+    return found;
+  }
+
+  function recolour(figure) {
+    for (const [model, name, light] of figure.coloured) {
+      model[name] = darkness.matches ? exchanged(light) : light;
+    }
+  }
+
+  // Maps keep the proportions of their window; charts give up the names at their ends where it is narrow.
+  function fit(figure) {
+    const narrow = figure.place.clientWidth < 520;
+    if (narrow !== figure.narrow) {
+      figure.narrow = narrow;
+      for (const label of figure.ends) label.visible = !narrow;
+      if (figure.ends.length) figure.plot.min_border_right = narrow ? 12 : figure.right;
+    }
+    const ratio = Number(figure.place.dataset.ratio);
+    if (!ratio) return;
+    const frame = figure.view.frame.bbox;
+    const beside = figure.view.bbox.width - frame.width;
+    const above = figure.view.bbox.height - frame.height;
+    figure.plot.height = Math.round((figure.place.clientWidth - beside) * ratio + above);
+  }
+
+  async function draw(place) {
+    const root = place.closest("figure");
+    const item = JSON.parse(root.querySelector("script.item").textContent);
+    const manager = await Bokeh.embed.embed_item(item, place.id);
+    const view = manager.roots[0];
+    const plot = view.model;
+    const figure = { root, place, view, plot, right: plot.min_border_right, sources: {} };
+    for (const model of plot.document.all_models) {
+      if (model.type === "ColumnDataSource" && model.name) figure.sources[model.name] = model;
+    }
+    figure.ends = plot.renderers.filter((renderer) => renderer.tags.includes("end"));
+    figure.coloured = coloured(plot.document);
+    textbook.figures.set(root.id, figure);
+    recolour(figure);
+    fit(figure);
+    new ResizeObserver(() => fit(figure)).observe(place);
+    for (const button of root.querySelectorAll(".key button")) {
+      button.addEventListener("click", () => {
+        const visible = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", String(visible));
+        for (const renderer of plot.renderers) {
+          if (renderer.name !== button.dataset.name) continue;
+          renderer.visible = visible && !(figure.narrow && renderer.tags.includes("end"));
+        }
+      });
+    }
+    root.dispatchEvent(new CustomEvent("drawn", { detail: figure }));
+    root.dataset.drawn = "";
+  }
+
+  const waiting = new Set(document.querySelectorAll(".plot"));
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) if (entry.isIntersecting) start(entry.target);
+    },
+    { rootMargin: "800px 0px" },
+  );
+  function start(place) {
+    near.unobserve(place);
+    return waiting.delete(place) ? draw(place) : Promise.resolve();
+  }
+  for (const place of waiting) near.observe(place);
+  textbook.fit = fit;
+  textbook.drawAll = () => Promise.all([...waiting].map(start));
+  addEventListener("beforeprint", textbook.drawAll);
+  darkness.addEventListener("change", () => textbook.figures.forEach(recolour));
+
+  // The contents: open beside the text, folded above it, and showing where the reader is.
+  const contents = document.querySelector(".contents details");
+  const wide = matchMedia("(min-width: 69rem)");
+  const unfold = () => (contents.open = wide.matches);
+  unfold();
+  wide.addEventListener("change", unfold);
+  contents.addEventListener("click", (event) => {
+    if (event.target.closest("a") && !wide.matches) contents.open = false;
+  });
+  const links = new Map([...contents.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+  const reading = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        const link = links.get(entry.target.id);
+        if (entry.isIntersecting) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
+    },
+    { rootMargin: "-45% 0px -55% 0px" },
+  );
+  for (const id of links.keys()) reading.observe(document.getElementById(id));
+}

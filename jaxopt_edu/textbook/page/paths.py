@@ -1,0 +1,172 @@
+"""Paths over contours, as a Bokeh plot whose sources the page's player cuts off at a step."""
+
+from typing import Any
+
+import numpy as np
+from bokeh.core.properties import value as fixed
+from bokeh.models import ColumnDataSource
+
+from jaxopt_edu.plots.style import INK, Style, styles
+from jaxopt_edu.textbook.figures import Path, PathsFigure
+from jaxopt_edu.textbook.page.canvas import FONT, canvas
+from jaxopt_edu.textbook.page.ground import draw_ground
+from jaxopt_edu.textbook.page.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.placing import FRAME, places
+
+WIDTH = 2.2
+MARK = 7.0
+HEAD = 11.0
+START = {"marker": "circle", "size": 11, "fill_color": PAPER, "line_color": INK, "line_width": 2}
+
+
+def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
+    """Draw paths.
+
+    Every path has two sources: "path:NAME" has all its points in float32, "shown:NAME" those up to the step
+    that is looked at, which is the last one until the page's player changes it.
+
+    Args:
+        figure: what to draw.
+
+    Returns:
+        The Bokeh plot, and notes to stand under it.
+    """
+    looks = styles(path.name for path in figure.paths)
+    ways = [_finite(path) for path in figure.paths]
+    window = window_of(figure)
+    plot = canvas(window[0], window[1], height=400, right=14, grid=False)
+    domain = (tuple(window[0].tolist()), tuple(window[1].tolist()))
+    notes = [draw_ground(plot, figure.surface._replace(domain=domain))]
+    for path, way in zip(figure.paths, ways, strict=True):
+        draw_path(plot, path, looks[path.name], marked=marked_steps(way, window), ghost=figure.play)
+    begins = np.unique([way[0] for way in ways if len(way)], axis=0).astype(np.float32)
+    plot.scatter(begins[:, 0], begins[:, 1], **START)
+    centres = places(ways, [path.name for path in figure.paths], window)
+    for path, centre in zip(figure.paths, centres, strict=True):
+        if centre is not None:
+            _name(plot, path.name, centre, looks[path.name])
+    for path, way in zip(figure.paths, ways, strict=True):
+        if len(way) < len(path.points):
+            notes.append(f"{path.name} diverges at step {len(way)}.")
+    outside = [
+        path.name
+        for path, way in zip(figure.paths, ways, strict=True)
+        if len(way) == len(path.points) and ((way[-1] < window[:, 0]) | (way[-1] > window[:, 1])).any()
+    ]
+    if outside:
+        notes.append(f"Outside the window at the end: {', '.join(outside)}.")
+    return plot, notes
+
+
+def window_of(figure: PathsFigure) -> np.ndarray:
+    """The part of the surface's window that is worth showing.
+
+    Args:
+        figure: what is drawn.
+
+    Returns:
+        The ends of x and the ends of y, shape (2, 2): the whole window, or where the paths and the minima
+        take up less than half of it, that part with some room around it.
+    """
+    domain = np.asarray(figure.surface.domain, float)
+    points = np.concatenate([_finite(path) for path in figure.paths])
+    inside = points[((points >= domain[:, 0]) & (points <= domain[:, 1])).all(axis=1)]
+    seen = np.concatenate([inside, np.reshape(np.asarray(figure.surface.minima, float), (-1, 2))])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    size = 1.3 * (high - low)
+    # Neither a strip nor a tower.
+    size = np.maximum(size, [0.8 * size[1], 0.45 * size[0]])
+    middle = (low + high) / 2
+    window = np.clip(np.stack([middle - size / 2, middle + size / 2], axis=1), domain[:, :1], domain[:, 1:])
+    return window if np.ptp(window, axis=1).prod() < 0.5 * np.ptp(domain, axis=1).prod() else domain
+
+
+def draw_path(plot: Any, path: Path, look: Style, *, marked: np.ndarray, ghost: bool) -> None:
+    """Draw one path.
+
+    Args:
+        plot: the canvas.
+        path: its points.
+        look: its colour, mark and dash.
+        marked: the steps that have a mark.
+        ghost: whether the whole path stays faintly visible when it is cut off at a step.
+    """
+    points = np.asarray(path.points, np.float32)
+    shape = mark(look, MARK)
+    sizes = np.zeros(len(points), np.float32)
+    sizes[marked] = shape["size"]
+    columns = {
+        "x": points[:, 0],
+        "y": points[:, 1],
+        "f": np.asarray(path.values, np.float32),
+        "size": sizes,
+    }
+    whole = ColumnDataSource(dict(columns), name=f"path:{path.name}")
+    shown = ColumnDataSource(dict(columns), name=f"shown:{path.name}")
+    head = ColumnDataSource({key: column[-1:] for key, column in columns.items()}, name=f"head:{path.name}")
+    drawn = [
+        plot.line(
+            "x", "y", source=whole, line_color=look.color, line_alpha=0.25 if ghost else 0.0, line_width=1
+        ),
+        plot.line("x", "y", source=shown, line_color=PAPER, line_width=WIDTH + 2, line_alpha=0.8),
+        plot.line(
+            "x",
+            "y",
+            source=shown,
+            line_color=look.color,
+            line_width=WIDTH,
+            line_dash=dash(look.dash, WIDTH),
+            line_join="round",
+        ),
+    ]
+    edge = {"line_color": PAPER, "line_width": 0.8, "fill_color": look.color}
+    drawn += [
+        plot.scatter("x", "y", source=shown, **(shape | {"size": "size"}), **edge),
+        plot.scatter("x", "y", source=head, **mark(look, HEAD), **(edge | {"line_width": 1.4})),
+    ]
+    for renderer in drawn:
+        renderer.name = path.name
+
+
+def marked_steps(way: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """The steps that have a mark: each a mark's width or more from the one before.
+
+    Args:
+        way: points of shape (n, 2).
+        window: shape (2, 2): the ends of x, the ends of y.
+
+    Returns:
+        Increasing step numbers.
+    """
+    places_ = way * FRAME / np.ptp(window[0])
+    kept: list[int] = []
+    for step, place in enumerate(places_):
+        if not kept or np.hypot(*(place - places_[kept[-1]])) >= 1.5 * MARK:
+            kept.append(step)
+    return np.array(kept, int)
+
+
+def _name(plot: Any, name: str, centre: np.ndarray, look: Style) -> None:
+    label = plot.text(
+        x=[float(centre[0])],
+        y=[float(centre[1])],
+        text=[name],
+        text_color=look.text,
+        text_font=fixed(FONT),
+        text_font_size="13px",
+        text_font_style="bold",
+        text_align="center",
+        text_baseline="middle",
+        background_fill_color=PAPER,
+        background_fill_alpha=0.75,
+        padding=1,
+        border_radius=3,
+    )
+    label.name = name
+    label.tags = ["end"]
+
+
+def _finite(path: Path) -> np.ndarray:
+    points = np.asarray(path.points, float)
+    good = np.isfinite(points).all(axis=1)
+    return points if good.all() else points[: int(np.argmin(good))]

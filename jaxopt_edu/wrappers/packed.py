@@ -1,0 +1,117 @@
+"""Packed updates: many small leaves are worked on as one long array.
+
+A leaf of a thousand numbers is a microsecond of arithmetic and several of everything else: a kernel to
+compile, arguments to hand over, a place in the schedule. A rule that treats every number alike does not
+care where one leaf ends and the next begins:
+
+    g ← (g₁, g₂, …)                  (small gradients of a dtype, end to end)
+    u, s ← optimizer.update(g, s)    (s: the state, which stays packed between steps)
+    (u₁, u₂, …) ← u
+
+Leaves above 8 KiB stay as they are. The updates are the optimizer's own, bit for bit (XLA may round the last
+digit of single numbers, leaves of shape (), otherwise). It costs a copy of the small gradients and updates.
+
+Only rules that treat every number alike can be packed. Others (norms, factored moments, masks) are refused:
+what the update computes is traced, for the tree and packed, and the two have to be the same for every leaf.
+Sharded leaves are refused as well, since one long array would gather them. Random bits (`half_state`) are
+others, as if by another key. Reverse-mode derivatives through the step cost an array of the packed size for
+each leaf; jax.jvp is as fast as the step.
+
+`optax.flatten` packs all leaves into one, whatever the rule, and makes a kernel of each slice; torch's
+`foreach=True` walks over lists of leaves in one call.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_edu.core.checks import check_gradient_dtypes, check_matches, check_parameters, check_state
+from jaxopt_edu.core.composition import compose
+from jaxopt_edu.core.packing import Layout
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.core.trees import next_count
+from jaxopt_edu.wrappers.elementwise import check_elementwise
+
+if TYPE_CHECKING:
+    import chex
+
+
+class PackedState(NamedTuple):
+    """The optimizer's state for the packed parameters."""
+
+    count: jax.Array  # the number of updates made; int32, shape ()
+    inner: Any  # the optimizer's state; where it mirrors the parameters there is a Packed
+
+
+def packed(optimizer: optax.GradientTransformation) -> Optimizer:
+    """Work on all small leaves as one.
+
+    Args:
+        optimizer: any optax transform whose rule treats every number alike.
+
+    Returns:
+        A transform with the same updates. It pays where there are hundreds of small leaves.
+
+    Raises:
+        TypeError: optimizer is not an optax transform.
+
+    >>> import jax.numpy as jnp, jaxopt_edu as jo
+    >>> opt = packed(jo.momentum(learning_rate=0.1))
+    >>> params = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
+    >>> updates, state = opt.update(params, opt.init(params), params)
+    >>> updates["b"].tolist(), state.inner.velocity.together["float32"].shape
+    ([-0.10000000149011612, -0.10000000149011612], (6,))
+    """
+    return compose(packed, init, PackedStep(), [optimizer])
+
+
+def init(inits: Sequence[Callable], params: "chex.ArrayTree") -> PackedState:
+    """Before the first step.
+
+    Raises:
+        ValueError: a leaf is split over devices.
+    """
+    check_parameters(params)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
+        sharding = getattr(leaf, "sharding", None)
+        if isinstance(sharding, jax.sharding.Sharding) and not sharding.is_fully_replicated:
+            raise ValueError(
+                f"packed: parameter {jax.tree_util.keystr(path)} is split over {len(sharding.device_set)} "
+                "devices, and one long array would gather it. Use the optimizer as it is."
+            )
+    return PackedState(jnp.zeros((), jnp.int32), inits[0](Layout.of(params).pack(params)))
+
+
+@dataclass(frozen=True)
+class PackedStep:
+    """One step: gradients packed, the optimizer's update, updates unpacked."""
+
+    def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
+        """The optimizer's state."""
+        check_state("packed", state, PackedState)
+        return (state.inner,)
+
+    def __call__(
+        self, update_functions: Sequence[Callable], updates: Any, state: Any, params: Any, **extra: Any
+    ) -> tuple["chex.ArrayTree", PackedState]:
+        """The optimizer's updates.
+
+        Raises:
+            ValueError: the rule does not treat every number alike.
+        """
+        (inner,) = self.inner_states(state, 1)
+        check_gradient_dtypes(updates)
+        if params is not None:
+            check_matches("gradient", updates, "parameter", params)
+        layout = Layout.of(updates if params is None else params)
+        # What speaks of the whole tree would not fit the packed one.
+        extra = {name: value for name, value in extra.items() if name not in ("grad", "value_fn")}
+        check_elementwise(update_functions[0], layout, updates, inner, params, extra)
+        steps, inner = update_functions[0](
+            layout.pack(updates), inner, None if params is None else layout.pack(params), **extra
+        )
+        return layout.unpack(steps, state.count), PackedState(next_count(state.count), inner)

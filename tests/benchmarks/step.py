@@ -1,0 +1,213 @@
+"""How long an optimizer's step takes, beside optax's, torch's, and what memory allows.
+
+    python -m tests.benchmarks --only step
+
+A step is the whole of it: updates, new state, new parameters, compiled, with donated buffers. The gradients
+are given. All seven optimizers against optax's on every tree; Adam against torch as well.
+"""
+
+import importlib.util
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxopt_edu as jo
+from jaxopt_edu.core.packing import Layout
+from tests.benchmarks.output import Bars, Report, ratios_figure
+from tests.benchmarks.shapes import TREES, Shape
+from tests.benchmarks.timing import Rival, in_turns, ratio, spread
+from tests.registry import OPTIMIZERS, Row, named
+
+OURS, PACKED, CARRIED, OPTAX = "ours", "packed", "carried packed", "optax"
+TORCH = {"torch fused": {"fused": True}, "torch foreach": {"foreach": True}}
+CHECKED_STEPS = 3
+
+NOTES = (
+    "packed: jo.packed(optimizer), trees in and out, where a tree has small leaves to pack. carried packed: "
+    "parameters and gradients are packed, too, as in jo.fit's loop.",
+    "× optax: the median over the turns of this time by optax's (above 1: slower than optax).",
+    "limit: bytes that must move (gradient, parameters and state read, parameters and state written) over "
+    "the bandwidth measured in this run; a tree that fits in the processor's cache can be faster.",
+    "XLA's bytes: what its cost analysis says the compiled step reads and writes, by those that must move.",
+    "compile: tracing and compiling, without any cache.",
+)
+
+
+def run(quick: bool, bars: Bars) -> list[Report]:
+    """Time every optimizer on every tree."""
+    repeats = 3 if quick else 7
+    rows = [named("adam")] if quick else OPTIMIZERS
+    trees = {name: TREES[name] for name in ["100 × 10⁴"]} if quick else TREES
+    speed = bandwidth(10**6 if quick else 3 * 10**7)
+    measured = []
+    with bars.task("step", len(rows) * len(trees)) as advance:
+        for row in rows:
+            for tree, shapes in trees.items():
+                measured += cell(row, tree, shapes, speed, repeats)
+                advance()
+    return [report(measured, speed)]
+
+
+def bandwidth(size: int) -> float:
+    """Bytes a second of the fastest of several a ← a + b, which reads two arrays and writes one."""
+    add = jax.jit(lambda a, b: a + b, donate_argnums=0)
+    a, b = jnp.zeros(size), jnp.ones(size)
+    best = math.inf
+    for _ in range(10):
+        begun = time.perf_counter()
+        a = jax.block_until_ready(add(a, b))
+        best = min(best, time.perf_counter() - begun)
+    return 3 * 4 * size / best
+
+
+def cell(row: Row, tree: str, shapes: Sequence[Shape], speed: float, repeats: int) -> list[dict[str, Any]]:
+    """Check and time all rivals with one optimizer on one tree."""
+    rng = np.random.default_rng(0)
+    params = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    # One copy for all rivals: GPT-2's are half a gigabyte.
+    gradients = [jnp.asarray(rng.normal(size=shape), np.float32) for shape in shapes]
+    layout = Layout.of(params)
+    transform = row.optax(**row.hyperparameters)
+    made = {OURS: Compiled(row.build(), params, gradients), OPTAX: Compiled(transform, params, gradients)}
+    if layout.groups:
+        made[PACKED] = Compiled(jo.packed(row.build()), params, gradients)
+        made[CARRIED] = Compiled(row.build(), layout.pack(params), layout.pack(gradients), layout)
+    rivals = {name: each.rival() for name, each in made.items()}
+    expected = made[OURS].params()
+    for name, each in made.items():
+        check(f"{row.name}, {name}", each.params(), expected)
+    if row.name == "adam" and importlib.util.find_spec("torch") is not None:
+        for name, kind in TORCH.items():
+            rivals[name], weights = torch_rival(row, params, gradients, kind)
+            check(f"{row.name}, {name}", weights, expected)
+    del expected, params, gradients
+    seconds = in_turns(rivals, repeats)
+    must_move = 4 * sum(map(math.prod, shapes)) * (1 + 2 * (1 + len(row.memory)))
+    return [
+        {
+            "optimizer": row.name,
+            "tree": tree,
+            "who": name,
+            "seconds": seconds[name],
+            "by_optax": ratio(seconds[name], seconds[OPTAX]),
+            "by_limit": statistics.median(seconds[name]) * speed / must_move,
+            "bytes_that_must_move": must_move,
+            "bytes_xla_moves": made[name].bytes_accessed() if name in made else None,
+            "compile_seconds": rival.compile_seconds,
+        }
+        for name, rival in rivals.items()
+    ]
+
+
+def check(name: str, params: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+    """Refuse to time what arrives somewhere else."""
+    for mine, ours in zip(params, expected, strict=True):
+        np.testing.assert_allclose(mine, ours, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+class Compiled:
+    """A compiled step, and the parameters and state that it works on."""
+
+    def __init__(self, opt: Any, params: Any, gradients: Any, layout: Layout | None = None) -> None:
+        self.gradients = gradients
+        self.layout = layout
+        fresh = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), params)
+        self.carry = fresh, opt.init(fresh)
+
+        def step(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
+            updates, state = opt.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state
+
+        with jax.numpy_dtype_promotion("standard"):
+            begun = time.perf_counter()
+            lowered = jax.jit(step, donate_argnums=(0, 1)).lower(*self.carry, self.gradients)
+            self.compiled = lowered.compile()
+            self.compile_seconds = time.perf_counter() - begun
+
+    def steps(self, number: int) -> None:
+        """Make some steps."""
+        for _ in range(number):
+            self.carry = self.compiled(*self.carry, self.gradients)
+        jax.block_until_ready(self.carry)
+
+    def rival(self) -> Rival:
+        """To be timed, after the steps that are checked."""
+        self.steps(CHECKED_STEPS)
+        return Rival(self.steps, self.compile_seconds)
+
+    def params(self) -> list[np.ndarray]:
+        """The parameters now."""
+        params = self.carry[0]
+        tree = params if self.layout is None else self.layout.unpack(params, jnp.zeros((), jnp.int32))
+        return [np.array(leaf) for leaf in jax.tree.leaves(tree)]
+
+    def bytes_accessed(self) -> float | None:
+        """What XLA's cost analysis says."""
+        analysis = self.compiled.cost_analysis()
+        return analysis.get("bytes accessed") if analysis else None
+
+
+def torch_rival(
+    row: Row, params: list[np.ndarray], gradients: list[jax.Array], kind: dict[str, bool]
+) -> tuple[Rival, list[np.ndarray]]:
+    """torch's Adam, and its parameters after the steps that are checked."""
+    import torch
+
+    h = row.hyperparameters
+    weights = [torch.nn.Parameter(torch.tensor(array)) for array in params]
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = torch.tensor(np.asarray(gradient))
+    optimizer = torch.optim.Adam(weights, h["learning_rate"], (h["b1"], h["b2"]), h["eps"], **kind)
+
+    def steps(number: int) -> None:
+        for _ in range(number):
+            optimizer.step()
+
+    steps(CHECKED_STEPS)
+    return Rival(steps, 0.0), [weight.detach().numpy() for weight in weights]
+
+
+def report(measured: list[dict[str, Any]], speed: float) -> Report:
+    """The table, and Adam's picture."""
+    rows = []
+    for each in measured:
+        moved = each["bytes_xla_moves"]
+        rows.append(
+            (
+                each["optimizer"],
+                each["tree"],
+                each["who"],
+                f"{1e3 * statistics.median(each['seconds']):,.3g}",
+                spread(each["seconds"], 1e-3),
+                f"{each['by_optax']:.2f}",
+                f"{each['by_limit']:.2f}",
+                f"{moved / each['bytes_that_must_move']:.2f}" if moved else "",
+                f"{each['compile_seconds']:.2f}" if each["compile_seconds"] else "",
+            )
+        )
+    columns = (
+        "optimizer",
+        "leaves",
+        "who",
+        "ms a step",
+        "range",
+        "× optax",
+        "× limit",
+        "XLA's bytes",
+        "compile, s",
+    )
+    notes = (f"bandwidth: {speed / 1e9:.1f} GB/s", *NOTES)
+    if importlib.util.find_spec("torch") is None:
+        notes = (*notes, "torch is not installed: its rows are missing.")
+    adam = {(each["tree"], each["who"]): each["by_limit"] for each in measured if each["optimizer"] == "adam"}
+    figures: dict[str, Callable[[], Any]] = {
+        "step": lambda: ratios_figure("An Adam step, in units of what memory allows", "time / limit", adam)
+    }
+    return Report("An optimizer's step", columns, rows, notes, measured, figures)

@@ -1,0 +1,118 @@
+"""Every part of the benchmarks runs, checks before it times, and says what it measured."""
+
+import json
+
+import numpy as np
+import optax
+import pytest
+
+from tests.benchmarks import __main__ as command
+from tests.benchmarks import memory, precision, start, step
+from tests.benchmarks.output import Report, as_markdown, ratios_figure
+from tests.benchmarks.shapes import TREES
+from tests.benchmarks.timing import Rival, in_turns, ratio, spread
+from tests.registry import named
+
+
+def test_the_trees_are_the_models():
+    """The numbers of parameters that the models' own papers and model cards give."""
+    sizes = {name: sum(int(np.prod(shape)) for shape in shapes) for name, shapes in TREES.items()}
+    assert sizes["ResNet-50"] == 25_557_032
+    assert sizes["GPT-2 small"] == 124_439_808
+    assert len(TREES["ResNet-50"]) == 161
+    assert len(TREES["GPT-2 small"]) == 148
+
+
+def test_rivals_take_turns():
+    calls = []
+    rivals = {name: Rival(lambda number, name=name: calls.append((name, number)), 0.0) for name in "ab"}
+    seconds = in_turns(rivals, 3)
+    assert [name for name, _ in calls] == ["a", "a", "b", "b", *"ababab"]
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_ratios_are_taken_turn_by_turn():
+    assert ratio([2.0, 20.0, 3.0], [1.0, 10.0, 3.0]) == 2.0
+    assert spread([0.002, 0.001], 1e-3) == "1–2"
+
+
+def test_a_step_of_many_small_leaves_has_all_rivals():
+    measured = step.cell(named("momentum"), "tiny", [(3,)] * 4, 1e9, repeats=2)
+    assert [each["who"] for each in measured] == [step.OURS, step.OPTAX, step.PACKED, step.CARRIED]
+    for each in measured:
+        assert each["bytes_that_must_move"] == 4 * 12 * 5  # g, w and v read, w and v written
+        assert all(seconds > 0 for seconds in each["seconds"])
+    shown = step.report(measured, 1e9)
+    assert {len(row) for row in shown.rows} == {len(shown.columns)}
+
+
+def test_torch_takes_part_where_it_is_installed():
+    pytest.importorskip("torch")
+    measured = step.cell(named("adam"), "tiny", [(3,)], 1e9, repeats=1)
+    assert {each["who"] for each in measured} == {step.OURS, step.OPTAX, *step.TORCH}
+
+
+def test_a_rival_that_computes_something_else_is_not_timed():
+    row = named("sgd")._replace(optax=lambda learning_rate: optax.sgd(2 * learning_rate))
+    with pytest.raises(AssertionError, match="sgd, optax"):
+        step.cell(row, "tiny", [(3,)], 1e9, repeats=1)
+
+
+def test_precision_shows_speed_beside_error():
+    stream = precision.gradients(20)
+    row = named("sgd")
+    run = precision.errors(row, "optax", stream, precision.exact_updates(row, stream))
+    shown = precision.report([run], (), {("sgd", "optax"): 0.25})
+    assert shown.columns[-1] == "ms a step"
+    assert shown.rows[0][-1] == "0.25"
+
+
+def test_memory_counts_parameters_gradients_and_state():
+    measured = memory.measure("adam", 10**5)
+    assert measured["state"] == 8
+    assert 16 <= measured["xla"] < 17  # with the gradient; parameters and state are updated in place
+    assert memory.report([measured]).rows[0][0] == "adam"
+
+
+@pytest.mark.slow
+def test_a_warm_start_compiles_less_than_a_cold_one():
+    words = ["race", "--problem", "bowl", "--methods", "sgd", "--steps", "5"]
+    cold, warm = start.cold_and_warm(
+        "race", lambda folder: start.RACE.format(words=[*words, "--out", str(folder)]), lambda: None
+    )
+    assert cold["picture"] <= cold["seconds"][0]
+    assert cold["compilations"] > warm["compilations"] >= 0
+
+
+def test_the_command_writes_tables_measurements_and_pictures(tmp_path, monkeypatch, capsys):
+    def part(quick, bars):
+        with bars.task("part", 1) as advance:
+            advance()
+        figure = lambda: ratios_figure("title", "ratio", {("case", "ours"): 1.0, ("case", "other"): 2.0})  # noqa: E731
+        return [Report("A table", ("a", "b"), [("1", "2")], ["a note"], [{"a": 1}], {"picture": figure})]
+
+    monkeypatch.setitem(command.PARTS, "step", part)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "step", "--quick", "--out", str(tmp_path / "b")])
+    monkeypatch.setattr(command, "machine", lambda: "a machine")
+    command.main()
+    assert {file.name for file in (tmp_path / "b").iterdir()} == {
+        "benchmarks.md",
+        "benchmarks.json",
+        "picture.png",
+    }
+    text = (tmp_path / "b" / "benchmarks.md").read_text()
+    assert "A quick run" in text
+    assert "| a | b |\n| --- | --- |\n| 1 | 2 |" in text
+    assert json.loads((tmp_path / "b" / "benchmarks.json").read_text())["measurements"] == [{"a": 1}]
+    assert "A table" in capsys.readouterr().out
+
+
+def test_unknown_parts_are_refused():
+    assert command.parts("memory,step") == ["step", "memory"]
+    with pytest.raises(Exception, match=r"no part 'speed'; choose from step, precision"):
+        command.parts("speed")
+
+
+def test_a_table_is_markdown():
+    shown = as_markdown(Report("Title", ("a",), [("1",)], ["note"], []))
+    assert shown == "## Title\n\n| a |\n| --- |\n| 1 |\n\n- note\n"

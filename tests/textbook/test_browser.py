@@ -1,0 +1,369 @@
+"""The page in a real browser: silent, live, exact, accessible, from phone to desktop, in light and dark.
+
+The book is built once a session by the command itself, and read from the disk as a reader would. Chromium is
+driven by Playwright; CHROMIUM names the program and AXE_CORE the file axe.min.js of the npm package axe-core.
+"""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_edu import problems
+from jaxopt_edu.cli import main
+from jaxopt_edu.optimizers import momentum, sgd
+from jaxopt_edu.plots.style import RULE
+from jaxopt_edu.textbook.lab import METHODS, STARTS, STEPS
+from jaxopt_edu.textbook.page.look import DARK
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+needs_axe = pytest.mark.skipif("AXE_CORE" not in os.environ, reason="needs AXE_CORE: npm install axe-core")
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory):
+    """The folder that the command writes; built by the first worker that asks, awaited by the others."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with open(shared / "book.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "book").is_dir():
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert main(["textbook", "--out", str(shared / "book")]) == 0
+    return shared / "book"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def opened(browser, book, *, width=1440, **media):
+    """Open the page; if it says or asks for anything, the test fails at the end."""
+    trouble = []
+    page = browser.new_page(viewport={"width": width, "height": 1000}, **media)
+    address = (book / "index.html").as_uri()
+    page.on("console", lambda said: said.type in ("error", "warning") and trouble.append(said.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: asked.url not in (address, "data:,") and trouble.append(asked.url[:200]))
+    page.goto(address)
+    yield page
+    page.close()
+    assert trouble == []
+
+
+@pytest.fixture(scope="module")
+def desk(browser, book):
+    """The page on a light desktop, every figure drawn; tests leave it as it was where that matters."""
+    with opened(browser, book, color_scheme="light") as page:
+        draw_all(page)
+        yield page
+
+
+def draw_all(page):
+    page.evaluate("() => textbook.drawAll()")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.figure')].every(it => 'drawn' in it.dataset)"
+    )
+    page.wait_for_function("() => document.getElementById('lab').dataset.ready")
+
+
+def drawn(page, figure, source):
+    """The columns of a data source as the browser has them."""
+    return {
+        name: np.array(column, float)
+        for name, column in page.evaluate(
+            """([figure, source]) => Object.fromEntries(
+                Object.entries(textbook.figures.get(figure).sources[source].data)
+                    .map(([name, column]) => [name, [...column].map(x => Number.isFinite(x) ? x : null)]))""",
+            [figure, source],
+        ).items()
+    }
+
+
+def descent(optimizer, function, begin, steps):
+    """A trajectory step by step, as the README writes the loop."""
+    gradient, update = jax.jit(jax.grad(function)), jax.jit(optimizer.update)
+    point = jnp.asarray(begin, jnp.float32)
+    state, points = optimizer.init(point), [point]
+    for _ in range(steps):
+        change, state = update(gradient(point), state, point)
+        point = point + change
+        points.append(point)
+    return np.array(points)
+
+
+def test_the_book_is_whole_and_small(book):
+    assert sorted(os.listdir(book)) == ["data.json", "index.html", "textbook.txt"]
+    assert (book / "index.html").stat().st_size < 15e6
+    html = (book / "index.html").read_text("utf-8")
+    for name, found in json.loads((book / "data.json").read_text("utf-8")).items():
+        assert f'<article class="finding" id="{name}"' in html
+        assert found["verdict"] in ("holds", "depends", "fails")
+
+
+def check_figures(page, width):
+    """Nothing is wider than its place, and maps keep their proportions."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.wait_for_function(
+        """() => [...textbook.figures.values()].every(it => {
+            if (it.root.closest('[hidden]')) return true;
+            const { width, height } = it.view.frame.bbox;
+            const ratio = Number(it.place.dataset.ratio);
+            return Math.abs(it.view.bbox.width - it.place.clientWidth) < 1.5 &&
+                (!ratio || Math.abs(height / width / ratio - 1) < 0.02);
+        })"""
+    )
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    widths = page.evaluate(
+        """() => [...textbook.figures.values()]
+            .filter(it => !it.root.hidden).map(it => it.view.frame.bbox.width)"""
+    )
+    assert min(widths) > 0.55 * min(width, 700)
+
+
+def check_colors(page, theme):
+    """Every colour of lines and words in the plots is one of the theme's."""
+    colors = page.evaluate(
+        """() => [...textbook.figures.values()].flatMap(it => it.plot.renderers.flatMap(one =>
+            [one.glyph.line_color?.value, one.glyph.text_color?.value])).filter(Boolean)"""
+    )
+    assert set(colors) <= set(theme)
+    assert len(set(colors)) > 7
+
+
+def check_axe(page):
+    page.evaluate(Path(os.environ["AXE_CORE"]).read_text("utf-8"))
+    page.evaluate("() => document.querySelectorAll('main details').forEach(it => (it.open = true))")
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+    assert found["testEngine"]["name"] == "axe-core"
+    assert [
+        (rule["id"], rule["help"], [node["html"][:160] for node in rule["nodes"][:3]])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_light_from_desktop_to_phone(desk):
+    check_colors(desk, DARK.keys())
+    for width in (900, 390, 1440):
+        check_figures(desk, width)
+
+
+def test_dark_from_phone_to_desktop(browser, book):
+    with opened(browser, book, width=390, color_scheme="dark") as page:
+        draw_all(page)
+        check_colors(page, DARK.values())
+        for width in (390, 900, 1440):
+            check_figures(page, width)
+        # The system's change is followed while the page is open.
+        page.emulate_media(color_scheme="light")
+        axis = "() => [...textbook.figures.values()][0].plot.below[0].axis_line_color"
+        page.wait_for_function(f"() => ({axis})() === {RULE!r}")
+        check_colors(page, DARK.keys())
+
+
+@needs_axe
+def test_axe_finds_nothing_serious_on_a_light_desktop(desk):
+    check_axe(desk)
+
+
+@needs_axe
+def test_axe_finds_nothing_serious_on_a_dark_phone(browser, book):
+    # Figures that are not drawn yet are part of it too.
+    with opened(browser, book, width=390, color_scheme="dark") as page:
+        check_axe(page)
+
+
+def test_drawn_paths_are_the_librarys_trajectories(desk):
+    page = desk
+    for figure, name, optimizer in (
+        ("path-on-the-bowl-1", "η = 0.95", sgd(0.95)),
+        ("famous-picture-1", "Momentum, η = 0.1", momentum(0.1, 0.9)),
+    ):
+        points = drawn(page, figure, f"shown:{name}")
+        expected = descent(optimizer, problems.bowl.function, problems.bowl.start, 30)
+        np.testing.assert_allclose(
+            np.stack([points["x"], points["y"]], axis=1), expected, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_slider_buttons_and_play(desk):
+    page = desk
+    figure = page.locator("#path-on-the-bowl-1")
+    figure.scroll_into_view_if_needed()
+    slider, output = figure.locator(".player input"), figure.locator(".player output")
+    head = lambda: drawn(page, "path-on-the-bowl-1", "head:η = 0.95")["x"].tolist()  # noqa: E731
+    length = lambda: len(drawn(page, "path-on-the-bowl-1", "shown:η = 0.95")["x"])  # noqa: E731
+    whole = drawn(page, "path-on-the-bowl-1", "path:η = 0.95")["x"].tolist()
+
+    # Nothing plays by itself: the whole path is there, and stays.
+    page.wait_for_timeout(700)
+    assert output.inner_text() == "step 30 of 30"
+    assert length() == 31
+
+    # By keyboard alone.
+    slider.focus()
+    page.keyboard.press("Home")
+    assert (output.inner_text(), length(), head()) == ("step 0 of 30", 1, whole[:1])
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "step 3 of 30"
+    assert (length(), head()) == (4, whole[3:4])
+    figure.get_by_role("button", name="+1 step").press("Enter")
+    assert (length(), head()) == (5, whole[4:5])
+    figure.get_by_role("button", name="−1 step").press("Space")
+    assert length() == 4
+    values = figure.locator(".key .value").all_inner_texts()
+    assert float(values[-1]) == pytest.approx(whole[3] ** 2 / 20 + (2 * 0.9**3) ** 2, rel=0.01)
+
+    page.keyboard.press("End")
+    play = figure.locator(".play")
+    slider.focus()
+    page.keyboard.press("End")
+    play.click()
+    assert play.inner_text() == "Pause"
+    page.wait_for_function("() => textbook.players.get('path-on-the-bowl-1').step >= 3")
+    play.click()
+    stopped = length()
+    assert 4 <= stopped < 31
+    page.wait_for_timeout(500)
+    assert length() == stopped
+    assert play.inner_text() == "Play"
+    play.click()
+    page.wait_for_function("() => textbook.players.get('path-on-the-bowl-1').step === 30")
+    assert play.inner_text() == "Play"
+
+
+def test_the_key_hides_and_shows(desk):
+    page = desk
+    button = page.locator("#path-on-the-bowl-1 .key button").first
+    seen = """() => textbook.figures.get('path-on-the-bowl-1').plot.renderers
+        .filter(one => one.name === 'η = 0.1').map(one => one.visible)"""
+    assert set(page.evaluate(seen)) == {True}
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "false"
+    assert set(page.evaluate(seen)) == {False}
+    button.press("Enter")
+    assert set(page.evaluate(seen)) == {True}
+
+
+def test_reduced_motion(browser, book):
+    with opened(browser, book, reduced_motion="reduce") as page:
+        figure = page.locator("#path-on-the-bowl-1")
+        figure.scroll_into_view_if_needed()
+        page.wait_for_function("() => textbook.players.has('path-on-the-bowl-1')")
+        assert not figure.locator(".play").is_visible()
+        assert "less motion" in figure.locator(".still").inner_text()
+        figure.locator(".player input").press("Home")
+        assert figure.locator(".player output").inner_text() == "step 0 of 30"
+        assert page.evaluate("() => getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_the_lab(desk):
+    page = desk
+    lab = page.locator("#lab")
+    lab.scroll_into_view_if_needed()
+    ready = "() => Number(document.getElementById('lab').dataset.ready)"
+
+    def choose(act):
+        before = page.evaluate(ready)
+        act()
+        page.wait_for_function(f"() => ({ready})() > {before}")
+
+    names = [method.name for method in METHODS]
+    assert lab.locator(".key .words").count() == len(names)
+    best = {row: lab.locator(f"tr[data-name='{row}'] output").inner_text() for row in names}
+    assert float(best["SGD"]) == 0.3
+    first = drawn(page, "lab-map", "shown:SGD")
+    np.testing.assert_allclose(
+        np.stack([first["x"], first["y"]], axis=1),
+        descent(sgd(0.3), problems.bowl.function, problems.bowl.start, STEPS),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+    choose(lambda: lab.locator("[name=surface]").select_option("himmelblau"))
+    choose(lambda: lab.locator("[name=start]").select_option("1"))
+    choose(lambda: lab.locator("[name=momentum]").press("Home"))
+    slider = lab.locator("tr[data-name=Momentum] input")
+    choose(lambda: slider.press("Home"))
+    choose(lambda: slider.press("ArrowRight"))
+    choose(lambda: slider.press("ArrowRight"))
+    assert lab.locator("tr[data-name=Momentum] output").inner_text() == "0.01"
+    optimizer = momentum(0.01, 0.5)
+    expected = descent(optimizer, problems.himmelblau.function, STARTS["himmelblau"][1], STEPS)
+    path = drawn(page, "lab-map", "shown:Momentum")
+    np.testing.assert_allclose(np.stack([path["x"], path["y"]], axis=1), expected, rtol=1e-4, atol=1e-4)
+    losses = drawn(page, "lab-losses-log", "line:Momentum")["y"]
+    heights = [float(problems.himmelblau.function(point)) for point in expected[:20]]
+    np.testing.assert_allclose(losses[:20], heights, rtol=1e-3)
+
+    # At a step, the state is that step's: the velocity is the step itself.
+    step = lab.locator(".player input")
+    step.press("Home")
+    step.press("ArrowRight")
+    memory = lab.locator("tr[data-name=Momentum] .memory").inner_text().replace("−", "-")
+    said = [float(part) for part in memory.removeprefix("velocity = (").rstrip(")").split(", ")]
+    np.testing.assert_allclose(said, expected[1] - expected[0], rtol=0.01)
+    assert lab.locator("table.state caption").inner_text() == f"After step 1 of {STEPS}"
+
+    before = drawn(page, "lab-map", "path:Adam")
+    choose(lambda: lab.locator("[name=noise]").select_option("1"))
+    noisy = drawn(page, "lab-map", "path:Adam")
+    assert np.abs(noisy["x"] - before["x"]).max() > 0.01
+    contours = drawn(page, "lab-map", "contours")
+    choose(lambda: lab.locator("[name=angle]").select_option("1"))
+    turned = drawn(page, "lab-map", "contours")
+    assert len(turned["x"]) != len(contours["x"]) or np.nanmax(np.abs(turned["x"] - contours["x"])) > 0.1
+    choose(lambda: lab.locator("[name=surface]").select_option("saddle"))
+    assert not lab.locator("#lab-losses-log").is_visible()
+    assert lab.locator("#lab-losses-linear").is_visible()
+    choose(lambda: lab.locator("[name=rate]").press("End"))
+    assert {lab.locator(f"tr[data-name='{row}'] output").inner_text() for row in names} == {"3"}
+    lab.locator(".key button").first.press("Enter")
+    assert not lab.locator("tr[data-name=SGD]").is_visible()
+    lab.locator(".play").click()
+    page.wait_for_function("() => textbook.players.get('lab-map').step > 2")
+
+
+def test_contents_lead_through_the_book_on_a_phone(browser, book):
+    with opened(browser, book, width=390) as page:
+        contents = page.locator(".contents")
+        link = contents.get_by_role("link", name="The lab")
+        assert not link.is_visible()
+        contents.locator("summary").click()
+        link.click()
+        page.wait_for_function(
+            "() => Math.abs(document.getElementById('lab').getBoundingClientRect().top) < 200"
+        )
+        assert not link.is_visible()
+        page.wait_for_function("() => document.querySelector('.contents [aria-current]')?.hash === '#lab'")
