@@ -21,8 +21,10 @@ FOLDER = Path(__file__).parents[1] / "examples"
 LEARNING_RATE = FOLDER / "learn_the_learning_rate.py"
 CHAINS = FOLDER / "chains.py"
 TRANSFORMER = FOLDER / "transformer.py"
+MOMENTUM = FOLDER / "momentum_theory.py"
+SWEEP = FOLDER / "sweep.py"
 # With tests of their own, that look at what they print.
-OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER})
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP})
 QUICK = ("smallest.py",)
 
 ACCURACY = r"(\S+) of the held-out digits"
@@ -99,6 +101,40 @@ def test_a_chain_is_the_same_passed_and_closed_over_and_tells_its_learning_rates
     schedule = optax.warmup_cosine_decay_schedule(0.0, 0.02, warmup_steps=10, decay_steps=50)
     expected = np.array([schedule(batch // 4) for batch in range(0, 200, 20)])
     np.testing.assert_allclose(np.array(in_force, float), expected, atol=6e-5)
+
+
+@pytest.mark.slow
+def test_ten_thousand_pairs_of_momentum_do_what_the_theory_says(tmp_path):
+    printed = output(MOMENTUM, tmp_path)
+    found = re.findall(r"learning rate (\S+), momentum (\S+); a step leaves (\S+)", printed)
+    measured, theory = (np.array(row, float) for row in found)
+    # Of condition number 100: (2 / 11)², (9 / 11)² and 9 / 11.
+    np.testing.assert_allclose(theory, [0.0331, 0.669, 0.8182], atol=5e-4)
+    # The pairs are 0.0004 and 0.01 apart, and the factor has a kink at its lowest place.
+    assert theory[2] <= measured[2] < theory[2] + 0.01
+    assert abs(measured[0] - theory[0]) < 0.003
+    assert abs(measured[1] - theory[1]) < 0.02
+    (count,) = numbers(r"over the (\d+) pairs", printed)
+    # Those below η = 2 (1 + α) / 100: three quarters of the square.
+    assert 7300 < count < 7600
+    (deviation,) = numbers(r"that converge: (\S+)", printed)
+    assert deviation < 1e-3
+    assert [path.name for path in tmp_path.iterdir()] == ["momentum-theory.png"]
+
+
+@pytest.mark.slow
+def test_a_sweep_compares_optimizers_and_run_again_runs_nothing(tmp_path):
+    printed = output(SWEEP, tmp_path)
+    assert printed.startswith("42 settings × 3 seeds = 126 runs of 300 steps: ")
+    (accuracy,) = numbers(ACCURACY, printed)
+    assert accuracy > 0.95
+    (described,) = re.findall("read again, the best setting is (.*)", printed)
+    assert printed.count(described) >= 2
+    journal = tmp_path / "sweep-digits" / "journal.jsonl"
+    before = journal.read_bytes()
+    assert output(SWEEP, tmp_path) == printed
+    assert journal.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep-digits"]
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, jo.schedules.cosine(peak=0.01, steps=50)])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.scales import Shading, check_positive, chosen_logarithmically, number, shading, ticks
-from jaxopt_edu.plots.seeds import Mode, costs
+from jaxopt_edu.plots.seeds import Mode, chosen_best, costs
 from jaxopt_edu.plots.style import (
     INK,
     LABEL,
@@ -55,6 +55,7 @@ def heat_map(
     ylog: bool | None = None,
     log: bool | None = None,
     top: float | None = None,
+    best: int | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
     title: str | None = None,
 ) -> Figure:
@@ -79,6 +80,8 @@ def heat_map(
             factor of 30.
         top: the value at the pale end of the colors (the lowest, in mode "max"); by default the worst that is
             no outlier.
+        best: which of the values, counted through row by row, is ringed as the best, where that is for the
+            caller to say: a run that ended early may be no match for a whole one. By default the best value.
         marks: further points (x, y) to mark, by the words for the key, as "theory": (0.1, 0.9).
         title: written above.
 
@@ -88,7 +91,7 @@ def heat_map(
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: shapes that do not fit, a hyperparameter that is not finite or not positive on a
-            logarithmic axis, nothing finite to draw, or an unknown mode.
+            logarithmic axis, nothing finite to draw, a best that is not finite, or an unknown mode.
 
     Example:
         >>> import numpy as np
@@ -113,7 +116,10 @@ def heat_map(
             f"scattered settings need one {ylabel} for each {xlabel}: got {up.size} for {across.size}"
         )
     look = shading(label, heights, mode=mode, log=log, worst=top)
+    best = chosen_best(heights.ravel(), mode, best)
+    reached = heights.ravel()[best]
     heights = np.where(look.lost(heights), np.nan, heights)
+    point = (across[best % across.size], up[best // across.size]) if on_grid else (across[best], up[best])
     logs = [
         chosen_logarithmically(places) if asked is None else asked
         for places, asked in ((across, xlog), (up, ylog))
@@ -131,18 +137,15 @@ def heat_map(
         order = np.ix_(np.argsort(up, kind="stable"), np.argsort(across, kind="stable"))
         across, up, heights = np.sort(across), np.sort(up), heights[order]
         mapped = _cells(axes, across, up, heights, look, logs)
-        points = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     else:
         mapped = _scatter(axes, across, up, heights, look, mode)
-        points = np.stack([across, up], axis=-1)
     _bar(axes, mapped, look, label)
-    best = int(np.argmin(costs(heights.ravel(), mode)))
-    _ring(axes, points[best])
-    note = (
-        f"best {number(heights.ravel()[best])} at {xlabel} {number(points[best][0])}, "
-        f"{ylabel} {number(points[best][1])}"
+    _ring(axes, point)
+    headings(
+        axes,
+        title,
+        f"best {number(reached)} at {xlabel} {number(point[0])}, {ylabel} {number(point[1])}",
     )
-    headings(axes, title, note)
     _key(axes, marks or {}, on_grid=on_grid, lost=look.lost_words if np.isnan(heights).any() else "")
     return figure
 
@@ -220,7 +223,7 @@ def _edges(places: np.ndarray, log: bool) -> np.ndarray:
     return 10.0**found if log else found
 
 
-def _ring(axes: Axes, point: np.ndarray) -> None:
+def _ring(axes: Axes, point: tuple[float, float]) -> None:
     for color, width in (("white", 4.6), (INK, 2.0)):
         axes.plot(*point, **RING, markeredgecolor=color, markeredgewidth=width, zorder=6)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.scales import Shading, check_positive, chosen_logarithmically, number, shading, ticks
-from jaxopt_edu.plots.seeds import Mode, costs
+from jaxopt_edu.plots.seeds import Mode, chosen_best, costs
 from jaxopt_edu.plots.style import INK, LABEL, NOTE, QUIET, WIDTH, headings, new_figure, require_matplotlib
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def parallel(
     logs: Mapping[str, bool] | None = None,
     log: bool | None = None,
     top: float | None = None,
+    best: int | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw every setting as a line through its hyperparameters to the value it reached.
@@ -60,6 +61,8 @@ def parallel(
         log: whether the last axis is; by default where positive values reach over a factor of 30.
         top: the last value on that axis (the lowest, in mode "max"); by default the worst that is no outlier.
             Worse ones count as diverged.
+        best: which setting is drawn as the best, where that is for the caller to say: a run that ended early
+            may be no match for a whole one. By default the one with the best value.
         title: written above.
 
     Returns:
@@ -68,7 +71,7 @@ def parallel(
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: no columns, lengths that differ, a column with words and numbers mixed, a number that a
-            logarithmic axis cannot show, nothing finite to draw, or an unknown mode.
+            logarithmic axis cannot show, nothing finite to draw, a best that is not finite, an unknown mode.
 
     Example:
         >>> from jaxopt_edu.plots import parallel
@@ -113,7 +116,7 @@ def parallel(
     _draw_values(axes, len(axes_of), look, lost=bool(lost.any()))
     lowest = float(min(0.0, heights.min()))
     _names(axes, [*columns, label], lowest)
-    best = int(np.argmin(ranks))
+    best = chosen_best(reached, mode, best)
     texts = ["" if axis.words else axis.texts[best] for axis in axes_of]
     _best(axes, heights[best], [*texts, number(reached[best])], look.colors(look.norm(reached[best])))
     axes.set_xlim(-0.1, len(axes_of) + 0.25)

@@ -70,6 +70,19 @@ def costs(values: np.ndarray, mode: Mode) -> np.ndarray:
     return np.where(np.isfinite(values), sign(mode) * values, np.inf)
 
 
+def chosen_best(values: np.ndarray, mode: Mode, best: int | None) -> int:
+    """Return which value is marked as the best: the one asked for, or the best there is.
+
+    Raises:
+        ValueError: the one asked for is not among them, or not finite.
+    """
+    if best is None:
+        return int(np.argmin(costs(values, mode)))
+    if not 0 <= best < len(values) or not np.isfinite(values[best]):
+        raise ValueError(f"best is {best}: expected the place of a finite value, from 0 to {len(values) - 1}")
+    return best
+
+
 def summarise(values: np.ndarray, band: Band, mode: Mode = "min") -> Summary:
     """Reduce the seeds to a median and a band.
 

@@ -159,3 +159,15 @@ def test_bad_input_is_named():
         heat_map([0.0, 2.0], [1.0, 2.0], np.ones((2, 2)), **NAMES, xlog=True)
     with pytest.raises(ValueError, match="contraction is finite nowhere"):
         heat_map([1.0, 2.0], [1.0, 2.0], np.full((2, 2), np.nan), **NAMES)
+
+
+def test_the_caller_may_say_which_is_the_best(values):
+    place = 2 * RATES.size + 5
+    figure = heat_map(RATES[::-1], MOMENTA, values, **NAMES, best=place)
+    assert ring(figure) == (RATES[::-1][5], MOMENTA[2])
+    assert words(figure)[0].startswith(f"best {values[2, 5]:.3f} at ")
+    scattered = heat_map([0.1, 0.2, 0.3], [0.9, 0.8, 0.7], [1.0, 2.0, 3.0], **NAMES, best=1)
+    assert ring(scattered) == (0.2, 0.8)
+    for place in (-1, 3, 2):
+        with pytest.raises(ValueError, match=f"best is {place}"):
+            heat_map([0.1, 0.2, 0.3], [0.9, 0.8, 0.7], [1.0, 2.0, np.nan], **NAMES, best=place)

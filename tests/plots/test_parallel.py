@@ -125,3 +125,8 @@ def test_bad_input_is_named():
         parallel({"a": [0.0, 1.0]}, [1.0, 2.0], label="loss", logs={"a": True})
     with pytest.raises(ValueError, match="logs names 'c', but the columns are a"):
         parallel({"a": [0.0, 1.0]}, [1.0, 2.0], label="loss", logs={"c": True})
+
+
+def test_the_caller_may_say_which_is_the_best():
+    figure = parallel({"rate": [0.1, 0.2, 0.3]}, [1.0, 2.0, 3.0], label="loss", best=1)
+    assert [text.get_text() for text in figure.axes[0].texts if text.get_bbox_patch()] == ["0.2", "2"]
