@@ -46,7 +46,7 @@ def canvas(
         A `bokeh.plotting.figure` that reacts to nothing: the page's own controls can be reached by keyboard.
     """
     title = Title(
-        text=ylabel,
+        text=_folded(ylabel),
         text_color=INK,
         text_font=FONT,
         text_font_size="13px",
@@ -58,7 +58,7 @@ def canvas(
         y_range=Range1d(start=float(y[0]), end=float(y[1])),
         x_axis_type=xscale,
         y_axis_type=yscale,
-        x_axis_label="\n".join(textwrap.wrap(xlabel, LETTERS)) or None,
+        x_axis_label=_folded(xlabel) or None,
         title=title if ylabel else None,
         sizing_mode="stretch_width",
         height=height,
@@ -108,6 +108,10 @@ def share(value: float, ends: Sequence[float] | np.ndarray, scale: Scale) -> flo
     three = np.array([ends[0], value, ends[-1]], float)
     low, at, high = np.log10(three) if scale == "log" else three
     return float((at - low) / (high - low))
+
+
+def _folded(words: str) -> str:
+    return "\n".join(textwrap.wrap(words, LETTERS))
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -55,7 +55,9 @@ def ground_of(of: Surface) -> Ground:
     for level in levels:
         for line in tracer.lines(level):
             pieces += [np.asarray(line, np.float32), np.full((1, 2), np.nan, np.float32)]
-    far = "high above the minimum" if map_.lowest else f"far from f = {map_.reference:.2g}"
+    # A value found on a grid in float32 is 0 when it is nothing against the first level.
+    flattest = 0.0 if abs(map_.reference) < 0.01 * np.abs(levels).min() else map_.reference
+    far = "high above the minimum" if map_.lowest else f"far from f = {flattest:.2g}"
     note = f"Contours: each {map_.ratio:.2g} times as {far}."
     return Ground(np.nan_to_num(shades, nan=255).round().astype(np.uint8), np.concatenate(pieces), note)
 
