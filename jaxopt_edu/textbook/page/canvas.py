@@ -10,7 +10,7 @@ from bokeh.models import BasicTickFormatter, FixedTicker, Range1d, Title
 from bokeh.plotting import figure
 
 from jaxopt_edu.plots.style import INK, QUIET, RULE
-from jaxopt_edu.textbook.page.look import GRID
+from jaxopt_edu.textbook.page.look import GRID, PAPER
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 LETTERS = 40  # of a line of the axis's label, which has to fit on a phone
@@ -64,8 +64,9 @@ def canvas(
         height=height,
         tools="",
         toolbar_location=None,
-        background_fill_color=None,
-        border_fill_color=None,
+        # Not transparent: Bokeh paints anew without wiping, and would leave old ticks behind.
+        background_fill_color=PAPER,
+        border_fill_color=PAPER,
         outline_line_color=None if grid else RULE,
         min_border_top=12,
         min_border_right=right,

@@ -83,7 +83,7 @@ def image_place(domain: Any) -> dict[str, float]:
 
 
 def draw_ground(plot: Any, of: Surface) -> str:
-    """Draw a surface with its minima.
+    """Draw a surface.
 
     Args:
         plot: an empty canvas.
@@ -111,14 +111,19 @@ def draw_ground(plot: Any, of: Surface) -> str:
         line_width=1,
         level="underlay",
     )
-    minima = np.reshape(np.asarray(of.minima, np.float32), (-1, 2))
-    plot.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource({"x": minima[:, 0], "y": minima[:, 1]}, name="minima"),
-        marker="star",
-        size=15,
-        fill_color=PAPER,
-        line_color=INK,
-    )
     return ground.note
+
+
+def draw_minima(plot: Any, of: Surface) -> None:
+    """Mark a surface's minima, over the paths that lead there, without hiding them.
+
+    Args:
+        plot: the canvas.
+        of: the surface.
+    """
+    minima = np.reshape(np.asarray(of.minima, np.float32), (-1, 2))
+    source = ColumnDataSource({"x": minima[:, 0], "y": minima[:, 1]}, name="minima")
+    for color, width in ((PAPER, 3.5), (INK, 1.5)):
+        plot.scatter(
+            "x", "y", source=source, marker="star", size=17, fill_alpha=0, line_color=color, line_width=width
+        )
