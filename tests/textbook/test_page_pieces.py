@@ -15,7 +15,7 @@ from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Path, PathsFigu
 from jaxopt_edu.textbook.page.ground import ground_of
 from jaxopt_edu.textbook.page.look import DARK, GROUND, PAPER
 from jaxopt_edu.textbook.page.packing import pack, unpack
-from jaxopt_edu.textbook.page.paths import window_of
+from jaxopt_edu.textbook.page.paths import window_of, within_reach
 from jaxopt_edu.textbook.page.placing import FRAME, LETTER, LINE, places
 from jaxopt_edu.textbook.page.tables import table_of
 from jaxopt_edu.textbook.page.words import markdown
@@ -116,6 +116,15 @@ def test_the_window_shrinks_to_what_is_worth_seeing():
     assert np.ptp(window[0]) < 12
     wide = Path("SGD", np.array([[-9.0, -4.5], [9.0, 4.5]]), np.zeros(2))
     np.testing.assert_array_equal(window_of(PathsFigure(problems.bowl, (wide,))), problems.bowl.domain)
+
+
+def test_only_what_is_far_away_is_left_out():
+    window = np.array([[-2.0, 2.0], [-1.0, 1.0]])
+    points = np.array([[0.0, 0.0], [3.0, 5.0], [70.0, 39.0], [70.0, 41.0], [-1e30, 0.0]], np.float32)
+    kept = within_reach(points, window)
+    assert kept.dtype == np.float32
+    np.testing.assert_array_equal(kept[:3], points[:3])
+    assert np.isnan(kept[3:]).all()
 
 
 def test_tables_have_the_figures_numbers():

@@ -10,7 +10,7 @@ from bokeh.models import BasicTickFormatter, FixedTicker, Range1d, Title
 from bokeh.plotting import figure
 
 from jaxopt_edu.plots.style import INK, QUIET, RULE
-from jaxopt_edu.textbook.page.look import GRID
+from jaxopt_edu.textbook.page.look import GRID, PAPER
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 LETTERS = 40  # of a line of the axis's label, which has to fit on a phone
@@ -46,7 +46,7 @@ def canvas(
         A `bokeh.plotting.figure` that reacts to nothing: the page's own controls can be reached by keyboard.
     """
     title = Title(
-        text=ylabel,
+        text=_folded(ylabel),
         text_color=INK,
         text_font=FONT,
         text_font_size="13px",
@@ -58,14 +58,15 @@ def canvas(
         y_range=Range1d(start=float(y[0]), end=float(y[1])),
         x_axis_type=xscale,
         y_axis_type=yscale,
-        x_axis_label="\n".join(textwrap.wrap(xlabel, LETTERS)) or None,
+        x_axis_label=_folded(xlabel) or None,
         title=title if ylabel else None,
         sizing_mode="stretch_width",
         height=height,
         tools="",
         toolbar_location=None,
-        background_fill_color=None,
-        border_fill_color=None,
+        # Not transparent: Bokeh paints anew without wiping, and would leave old ticks behind.
+        background_fill_color=PAPER,
+        border_fill_color=PAPER,
         outline_line_color=None if grid else RULE,
         min_border_top=12,
         min_border_right=right,
@@ -108,6 +109,10 @@ def share(value: float, ends: Sequence[float] | np.ndarray, scale: Scale) -> flo
     three = np.array([ends[0], value, ends[-1]], float)
     low, at, high = np.log10(three) if scale == "log" else three
     return float((at - low) / (high - low))
+
+
+def _folded(words: str) -> str:
+    return "\n".join(textwrap.wrap(words, LETTERS))
 
 
 def log_ticks(low: float, high: float) -> list[float]:

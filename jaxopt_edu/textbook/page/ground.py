@@ -55,7 +55,9 @@ def ground_of(of: Surface) -> Ground:
     for level in levels:
         for line in tracer.lines(level):
             pieces += [np.asarray(line, np.float32), np.full((1, 2), np.nan, np.float32)]
-    far = "high above the minimum" if map_.lowest else f"far from f = {map_.reference:.2g}"
+    # A value found on a grid in float32 is 0 when it is nothing against the first level.
+    flattest = 0.0 if abs(map_.reference) < 0.01 * np.abs(levels).min() else map_.reference
+    far = "high above the minimum" if map_.lowest else f"far from f = {flattest:.2g}"
     note = f"Contours: each {map_.ratio:.2g} times as {far}."
     return Ground(np.nan_to_num(shades, nan=255).round().astype(np.uint8), np.concatenate(pieces), note)
 
@@ -81,7 +83,7 @@ def image_place(domain: Any) -> dict[str, float]:
 
 
 def draw_ground(plot: Any, of: Surface) -> str:
-    """Draw a surface with its minima.
+    """Draw a surface.
 
     Args:
         plot: an empty canvas.
@@ -109,14 +111,19 @@ def draw_ground(plot: Any, of: Surface) -> str:
         line_width=1,
         level="underlay",
     )
-    minima = np.reshape(np.asarray(of.minima, np.float32), (-1, 2))
-    plot.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource({"x": minima[:, 0], "y": minima[:, 1]}, name="minima"),
-        marker="star",
-        size=15,
-        fill_color=PAPER,
-        line_color=INK,
-    )
     return ground.note
+
+
+def draw_minima(plot: Any, of: Surface) -> None:
+    """Mark a surface's minima, over the paths that lead there, without hiding them.
+
+    Args:
+        plot: the canvas.
+        of: the surface.
+    """
+    minima = np.reshape(np.asarray(of.minima, np.float32), (-1, 2))
+    source = ColumnDataSource({"x": minima[:, 0], "y": minima[:, 1]}, name="minima")
+    for color, width in ((PAPER, 3.5), (INK, 1.5)):
+        plot.scatter(
+            "x", "y", source=source, marker="star", size=17, fill_alpha=0, line_color=color, line_width=width
+        )

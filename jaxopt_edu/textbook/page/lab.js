@@ -111,7 +111,8 @@ class Lab {
       if (best) slider.value = String(this.best(surface, method));
       const run = this.run(surface, method, slider.valueAsNumber);
       this.shown.set(method.name, run);
-      this.map.whole.set(method.name, { ...this.map.whole.get(method.name), x: run[0], y: run[1], f: run[2] });
+      const [x, y] = this.withinReach(run, surface.domain);
+      this.map.whole.set(method.name, { ...this.map.whole.get(method.name), x, y, f: run[2] });
       this.map.sources[`path:${method.name}`].data = this.map.whole.get(method.name);
       this.say(slider, this.choices.rates);
     }
@@ -126,6 +127,13 @@ class Lab {
     this.map.place.setAttribute("aria-label", `Paths of the methods ${alt}`);
     this.player.go(this.player.step);
     this.section.dataset.ready = String(Number(this.section.dataset.ready ?? 0) + 1);
+  }
+
+  // As in paths.py: what is too far away for a browser to draw dashes on the way to it is left out.
+  withinReach([x, y], domain) {
+    const away = (value, [low, high]) => Math.abs(value - (low + high) / 2) / (high - low);
+    const near = (_, i) => Math.max(away(x[i], domain[0]), away(y[i], domain[1])) <= this.choices.reach;
+    return [x, y].map((values) => values.map((value, i) => (near(value, i) ? value : NaN)));
   }
 
   say(slider, values) {
@@ -170,15 +178,16 @@ class Lab {
 
   drawLosses(surface) {
     const figure = this.losses[surface.log ? "log" : "linear"];
+    const first = this.shown.get(this.choices.methods[0].name)[2][0];
     const every = Array.from({ length: this.choices.steps + 1 }, (_, step) => step);
     const some = every.filter((step) => step % 4 === 0);
     let low = Infinity;
     for (const [name, [, , f]] of this.shown) {
-      figure.sources[`line:${name}`].data = { x: every, y: f };
-      figure.sources[`marks:${name}`].data = { x: some, y: some.map((step) => f[step]) };
+      const y = surface.log ? f : f.map((value) => (value > this.choices.reach * surface.low ? value : NaN));
+      figure.sources[`line:${name}`].data = { x: every, y };
+      figure.sources[`marks:${name}`].data = { x: some, y: some.map((step) => y[step]) };
       for (const value of f) if (value > 0 && value < low) low = value;
     }
-    const first = this.shown.get(this.choices.methods[0].name)[2][0];
     const range = figure.plot.y_range;
     if (surface.log) [range.start, range.end] = [Math.max(low, first * 1e-9) / 2, first * 8];
     else [range.start, range.end] = [surface.low, first + 0.3 * (first - surface.low)];

@@ -25,11 +25,11 @@ from jaxopt_edu.textbook.lab import (
     rotated,
 )
 from jaxopt_edu.textbook.page.canvas import Scale, canvas
-from jaxopt_edu.textbook.page.ground import draw_ground, ground_of, image_place
+from jaxopt_edu.textbook.page.ground import draw_ground, draw_minima, ground_of, image_place
 from jaxopt_edu.textbook.page.key import Entry, entries
 from jaxopt_edu.textbook.page.look import PAPER, dash, mark
 from jaxopt_edu.textbook.page.packing import pack
-from jaxopt_edu.textbook.page.paths import START, WIDTH, draw_path
+from jaxopt_edu.textbook.page.paths import REACH, START, WIDTH, draw_path
 from jaxopt_edu.textbook.page.shown import script_json
 
 MARKED = np.arange(0, STEPS + 1, 4)  # which points of a path have a mark
@@ -67,6 +67,7 @@ def show_lab(lab: Lab) -> ShownLab:
     names = [method.name for method in METHODS]
     choices = {
         "steps": STEPS,
+        "reach": REACH,
         "rates": RATES,
         "momenta": MOMENTA,
         "decays": DECAYS,
@@ -135,9 +136,11 @@ def _map() -> Markup:
     plot = canvas(surface.domain[0], surface.domain[1], height=460, right=14, grid=False)
     draw_ground(plot, surface)
     looks = styles(method.name for method in METHODS)
+    window = np.asarray(surface.domain)
     nowhere = np.full((STEPS + 1, 2), np.nan)
     for name, look in looks.items():
-        draw_path(plot, Path(name, nowhere, nowhere[:, 0]), look, marked=MARKED, ghost=True)
+        draw_path(plot, Path(name, nowhere, nowhere[:, 0]), look, window, marked=MARKED, ghost=True)
+    draw_minima(plot, surface)
     plot.scatter("x", "y", source=ColumnDataSource({"x": [], "y": []}, name="start"), **START)
     return script_json(json_item(plot, ID("lab-map-plot")))
 

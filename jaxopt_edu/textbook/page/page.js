@@ -34,6 +34,17 @@ const textbook = { figures: new Map(), players: new Map() };
     }
   }
 
+  function scaleMarks(figure, factor) {
+    const scaled = (sizes) => Float32Array.from(sizes, (size) => size * factor);
+    for (const [name, source] of Object.entries(figure.sources)) {
+      if (/^(path|shown):/.test(name)) source.data = { ...source.data, size: scaled(source.data.size) };
+    }
+    for (const columns of figure.whole?.values() ?? []) columns.size = scaled(columns.size);
+    for (const { glyph, data_source: source } of figure.plot.renderers) {
+      if (source.name?.startsWith("head:")) glyph.size = { value: glyph.size.value * factor };
+    }
+  }
+
   // Maps keep the proportions of their window; charts give up the names at their ends where it is narrow.
   function fit(figure) {
     const narrow = figure.place.clientWidth < 520;
@@ -41,6 +52,8 @@ const textbook = { figures: new Map(), players: new Map() };
       figure.narrow = narrow;
       for (const label of figure.ends) label.visible = !narrow;
       if (figure.ends.length) figure.plot.min_border_right = narrow ? 12 : figure.right;
+      if (narrow || figure.smaller) scaleMarks(figure, narrow ? 0.65 : 1 / 0.65);
+      figure.smaller = narrow;
     }
     const ratio = Number(figure.place.dataset.ratio);
     if (!ratio) return;

@@ -9,13 +9,14 @@ from bokeh.models import ColumnDataSource
 from jaxopt_edu.plots.style import INK, Style, styles
 from jaxopt_edu.textbook.figures import Path, PathsFigure
 from jaxopt_edu.textbook.page.canvas import FONT, canvas
-from jaxopt_edu.textbook.page.ground import draw_ground
+from jaxopt_edu.textbook.page.ground import draw_ground, draw_minima
 from jaxopt_edu.textbook.page.look import PAPER, dash, mark
 from jaxopt_edu.textbook.page.placing import FRAME, places
 
 WIDTH = 2.2
 MARK = 7.0
 HEAD = 11.0
+REACH = 20.0
 START = {"marker": "circle", "size": 11, "fill_color": PAPER, "line_color": INK, "line_width": 2}
 
 
@@ -38,7 +39,8 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     domain = (tuple(window[0].tolist()), tuple(window[1].tolist()))
     notes = [draw_ground(plot, figure.surface._replace(domain=domain))]
     for path, way in zip(figure.paths, ways, strict=True):
-        draw_path(plot, path, looks[path.name], marked=marked_steps(way, window), ghost=figure.play)
+        draw_path(plot, path, looks[path.name], window, marked=marked_steps(way, window), ghost=figure.play)
+    draw_minima(plot, figure.surface)
     begins = np.unique([way[0] for way in ways if len(way)], axis=0).astype(np.float32)
     plot.scatter(begins[:, 0], begins[:, 1], **START)
     centres = places(ways, [path.name for path in figure.paths], window)
@@ -81,17 +83,20 @@ def window_of(figure: PathsFigure) -> np.ndarray:
     return window if np.ptp(window, axis=1).prod() < 0.5 * np.ptp(domain, axis=1).prod() else domain
 
 
-def draw_path(plot: Any, path: Path, look: Style, *, marked: np.ndarray, ghost: bool) -> None:
+def draw_path(
+    plot: Any, path: Path, look: Style, window: np.ndarray, *, marked: np.ndarray, ghost: bool
+) -> None:
     """Draw one path.
 
     Args:
         plot: the canvas.
         path: its points.
         look: its colour, mark and dash.
+        window: the ends of x and the ends of y, shape (2, 2).
         marked: the steps that have a mark.
         ghost: whether the whole path stays faintly visible when it is cut off at a step.
     """
-    points = np.asarray(path.points, np.float32)
+    points = within_reach(np.asarray(path.points, np.float32), window)
     shape = mark(look, MARK)
     sizes = np.zeros(len(points), np.float32)
     sizes[marked] = shape["size"]
@@ -126,6 +131,20 @@ def draw_path(plot: Any, path: Path, look: Style, *, marked: np.ndarray, ghost: 
     ]
     for renderer in drawn:
         renderer.name = path.name
+
+
+def within_reach(points: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Leave out what is so far away that a browser can no longer draw dashes on the way to it.
+
+    Args:
+        points: shape (n, 2).
+        window: the ends of x and the ends of y, shape (2, 2).
+
+    Returns:
+        The points, with NaN in place of those more than REACH windows away.
+    """
+    away = np.abs(points - window.mean(axis=1)) / np.ptp(window, axis=1)
+    return np.where((away > REACH).any(axis=1, keepdims=True), np.float32(np.nan), points)
 
 
 def marked_steps(way: np.ndarray, window: np.ndarray) -> np.ndarray:

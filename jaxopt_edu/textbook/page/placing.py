@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LETTER = 7.2  # pixels, of the names' type
+LETTER = 8.0  # pixels, of the names' type
 LINE = 15.0
 GAP = 11.0
 FRAME = 620.0  # pixels, the width that the places are found for; a narrower screen has the key above
