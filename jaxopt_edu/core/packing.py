@@ -76,6 +76,9 @@ class Layout:
 
         Returns:
             The packed tree.
+
+        Raises:
+            ValueError: leaves of a group have different dtypes.
         """
         leaves = self.treedef.flatten_up_to(tree)
         together = {name: _end_to_end([leaves[i] for i in members]) for name, members in self.groups}
@@ -108,6 +111,12 @@ def is_packed(node: Any) -> bool:
 
 
 def _end_to_end(leaves: Sequence[Any]) -> Any:
+    dtypes = sorted({str(jnp.result_type(leaf)) for leaf in leaves})
+    if len(dtypes) > 1:
+        raise ValueError(
+            f"leaves of dtypes {' and '.join(dtypes)} belong to parameters of one dtype and cannot be laid "
+            "end to end: cast the gradients to the parameters' dtype."
+        )
     if all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
         return jax.ShapeDtypeStruct((sum(leaf.size for leaf in leaves),), leaves[0].dtype)
     return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])

@@ -14,8 +14,7 @@ digit of single numbers, leaves of shape (), otherwise). It costs a copy of the 
 Only rules that treat every number alike can be packed. Others (norms, factored moments, masks) are refused:
 what the update computes is traced, for the tree and packed, and the two have to be the same for every leaf.
 Sharded leaves are refused as well, since one long array would gather them. Random bits (`half_state`) are
-others, as if by another key. Reverse-mode derivatives through the step cost an array of the packed size for
-each leaf; jax.jvp is as fast as the step.
+others, as if by another key.
 
 `optax.flatten` packs all leaves into one, whatever the rule, and makes a kernel of each slice; torch's
 `foreach=True` walks over lists of leaves in one call.

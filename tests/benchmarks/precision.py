@@ -136,7 +136,9 @@ def measure(optimizers: Sequence[Row], libraries: list[str], steps: int) -> Iter
 
 def speed(row: Row, size: int, repeats: int) -> dict[tuple[str, str], float]:
     """Milliseconds of a whole step on one leaf, by optimizer and library."""
-    measured = step.cell(row, f"1 × {size:,}", [(size,)], 1.0, repeats)
+    measured = step.cell(
+        row, f"1 × {size:,}", step.numbers([(size,)], seed=0), step.numbers([(size,)], seed=1), 1.0, repeats
+    )
     names = {step.OURS: "jaxopt_edu", step.OPTAX: "optax", "torch fused": "torch"}
     return {
         (row.name, names[each["who"]]): 1e3 * statistics.median(each["seconds"])

@@ -43,6 +43,12 @@ def test_shapes_alone_are_enough():
     chex.assert_trees_all_equal_shapes_and_dtypes(layout.pack(shapes), layout.pack(TREES["pairs"]))
 
 
+def test_leaves_that_would_be_promoted_are_refused():
+    layout = Layout.of({"a": jnp.ones(2), "b": jnp.ones(2)})
+    with pytest.raises(ValueError, match=r"dtypes bfloat16 and float32 .* cast the gradients"):
+        layout.pack({"a": jnp.ones(2), "b": jnp.ones(2, jnp.bfloat16)})
+
+
 def test_a_batch_of_packed_trees_is_sliced_and_not_gathered():
     layout = Layout.of(TREES["shapes"])
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 1]), TREES["shapes"])
