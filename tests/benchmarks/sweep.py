@@ -25,6 +25,7 @@ import optax
 import jaxopt_edu as jo
 from jaxopt_edu.cli.console import progress
 from jaxopt_edu.problems import digits, mlp
+from jaxopt_edu.sweeps import Halving
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
 from tests.benchmarks.output import Bars, Report, arguments, publish
@@ -62,7 +63,7 @@ class Case(NamedTuple):
         return 2.0 * BATCH * (2 * first + 3 * middle + 3 * last) * self.steps * self.settings
 
 
-def by_sweep(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
+def by_sweep(case: Case, prune: Halving | None = None) -> tuple[int, Callable[[], np.ndarray]]:
     """`jo.sweep`, whole: what a user waits for."""
     data = digits().train
     settings = jo.grid(jo.adam, learning_rate=case.rates)
@@ -72,11 +73,16 @@ def by_sweep(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
 
     def run() -> np.ndarray:
         result = jo.sweep(
-            mlp.loss, init, settings, data, steps=case.steps, batch_size=BATCH, every=case.steps
+            mlp.loss, init, settings, data, steps=case.steps, batch_size=BATCH, every=case.steps, prune=prune
         )
         return result.values()[:, 0]
 
     return case.settings, run
+
+
+def by_halving(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
+    """The same, pruned: after a 27th of the steps one in three goes on, three times as long, and so on."""
+    return by_sweep(case, Halving(min_steps=max(1, case.steps // 27), factor=3))
 
 
 def start(case: Case) -> tuple[Any, Any, Any]:
@@ -161,7 +167,7 @@ def serve(pipe: Connection) -> None:
         name, case = asked
         begun = time.perf_counter()
         if asked not in made:
-            made[asked] = {"sweep": by_sweep, **RIVALS}[name](case)
+            made[asked] = {"sweep": by_sweep, "halving": by_halving, **RIVALS}[name](case)
         runs, run = made[asked]
         losses = run()
         pipe.send((runs, time.perf_counter() - begun, losses))
@@ -227,6 +233,17 @@ def measure_cases(server: Server, cases: Sequence[Case], advance: Callable[[], N
     return seconds
 
 
+def measure_pruning(server: Server, case: Case, repeats: int, advance: Callable[[], None]) -> dict[str, Any]:
+    """Seconds of a whole sweep and of a pruned one, in turns, and the best loss that each finds."""
+    best = {name: float(np.nanmin(server.run(name, case)[2])) for name in ("sweep", "halving")}
+    seconds: dict[str, list[float]] = {name: [] for name in best}
+    for _ in range(repeats):
+        for name, times in seconds.items():
+            times.append(server.run(name, case)[1])
+    advance()
+    return {"seconds": seconds, "best": best}
+
+
 def peak() -> float:
     """Multiplications and additions a second of a large matrix product, on all cores."""
     square = jnp.ones((2048, 2048), jnp.float32)
@@ -267,6 +284,7 @@ def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
     grown = measure_cases(ours, growth, advance)
     wide = [Case(min(32, case.settings), max(10, 4000 // width), width) for width in extent.widths]
     widened = measure_cases(ours, wide, advance)
+    pruned = measure_pruning(ours, case, extent.repeats, advance)
     ours.close()
     devices = []
     for number in extent.devices:
@@ -283,6 +301,7 @@ def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
         / statistics.median(rivals["seconds_a_run"]["sweep"])
         / highest,
         "rivals": rivals,
+        "pruning": pruned,
         "growth": [
             (each.settings, seconds / each.settings / each.steps)
             for each, seconds in zip(growth, grown, strict=True)
@@ -324,6 +343,7 @@ def report(measured: dict[str, Any]) -> Report:
     def listed(pairs: Sequence[tuple[int, float]]) -> str:
         return ", ".join(f"{number:,}: {1e6 * value:.0f}" for number, value in pairs)
 
+    pruning = measured["pruning"]
     widths = ", ".join(f"{width}: {100 * part:.0f} %" for width, part in measured["widths"])
     notes = [
         f"Adam with {measured['settings']} learning rates on the digits, {measured['steps']} steps, "
@@ -334,6 +354,9 @@ def report(measured: dict[str, Any]) -> Report:
         f"µs a step of a run, by the number of runs: {listed(measured['growth'])}",
         f"µs a step of a run, by the number of virtual devices: {listed(measured['devices'])}",
         f"share of the peak, by the network's width: {widths}",
+        "successive halving by 3 from a 27th of the steps on: the whole sweep takes "
+        f"{ratio(pruning['seconds']['sweep'], pruning['seconds']['halving']):.1f} times as long; lowest loss "
+        f"{pruning['best']['halving']:.2g} pruned, {pruning['best']['sweep']:.2g} whole",
     ]
     if "torch" not in seconds:
         notes.append("torch is not installed: its row is missing")
@@ -360,7 +383,7 @@ def growth_figure(growth: Sequence[tuple[int, float]]) -> "Figure":
 def run(quick: bool, bars: Bars) -> list[Report]:
     """Measure; quickly only a small part."""
     extent = QUICK if quick else WHOLE
-    turns = 5 * (extent.repeats + 1) + len(extent.growth) + len(extent.widths) + len(extent.devices)
+    turns = 1 + 5 * (extent.repeats + 1) + len(extent.growth) + len(extent.widths) + len(extent.devices)
     with bars.task("sweep", turns) as advance:
         return [report(measure(extent, advance))]
 
