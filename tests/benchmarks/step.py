@@ -35,7 +35,8 @@ NOTES = (
     "× optax: the median over the turns of this time by optax's (above 1: slower than optax).",
     "limit: bytes that must move (gradient, parameters and state read, parameters and state written) over "
     "the bandwidth measured in this run; a tree that fits in the processor's cache can be faster.",
-    "XLA's bytes: what its cost analysis says the compiled step reads and writes, by those that must move.",
+    "XLA's bytes: what its cost analysis says the compiled step reads and writes, by those that must "
+    "move; it counts a slice of a packed array as a reading of the whole.",
     "compile: tracing and compiling, without any cache.",
 )
 
