@@ -71,7 +71,7 @@ def figures(result: SweepResult) -> "dict[str, Figure]":
         return drawn
     if rates := learning_rates(result):
         drawn["sensitivity"] = pictures.sensitivity(result, rates)
-    finite = np.isfinite(result.values()).all(axis=1)
+    finite = np.isfinite(result.values().mean(axis=1))
     for name, places in result.groups.items():
         pair = two_that_matter(result, name)
         if pair is not None and finite[places].any():
