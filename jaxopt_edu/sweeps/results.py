@@ -36,7 +36,7 @@ class Best(NamedTuple):
     """The best of some settings."""
 
     index: int  # which of the sweep's optimizers
-    optimizer: Optimizer
+    optimizer: Optimizer  # as it was at the end
     mean: float  # over the seeds; NaN if one of them diverged
     standard_error: float  # of the mean; NaN with one seed
     values: np.ndarray  # (seeds,), float64: each seed's last value
@@ -150,7 +150,7 @@ class SweepResult:
         index = int(order[0])
         values = self.values(metric)[index]
         error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-        return Best(index, self.optimizers[index], float(values.mean()), error, values)
+        return Best(index, self.final_optimizers[index], float(values.mean()), error, values)
 
     def summary(self) -> str:
         """The sweep as text: a line for each kind of optimizer, best first.

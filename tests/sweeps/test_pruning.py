@@ -121,6 +121,8 @@ def test_a_population_takes_over_parameters_state_and_perturbed_hyperparameters(
         assert values["momentum"] == 0.5, "the same for all, so not searched over"
     assert found.optimizers == tuple(population)
     assert found.final_optimizers[:2] == tuple(population[:2])
+    best = found.best()
+    assert best.optimizer == found.final_optimizers[best.index]
 
 
 def test_survivors_are_computed_in_a_smaller_batch():
