@@ -258,10 +258,7 @@ def host_like(shapes: Any) -> HostTree:
         The same, keys replaced.
     """
     return jax.eval_shape(
-        lambda tree: jax.tree.map(
-            lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf,
-            tree,
-        ),
+        lambda tree: jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree),
         shapes,
     )
 

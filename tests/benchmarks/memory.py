@@ -58,14 +58,14 @@ def measure(name: str, size: int) -> dict[str, Any]:
     shapes = jax.ShapeDtypeStruct((size,), dtype)
     state_shapes = jax.eval_shape(opt.init, shapes)
     program = compiled.lower(shapes, state_shapes, shapes).compile()
-    before = _peak()
+    before = peak_bytes()
     params, gradients = jnp.ones(size, dtype), jnp.ones(size, dtype)
     carry = params, opt.init(params)
     del params
     for _ in range(STEPS):
         carry = program(*carry, gradients)
     jax.block_until_ready(carry)
-    after = _peak()
+    after = peak_bytes()
     sizes = program.memory_analysis()
     state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(carry[1]) if leaf.ndim)
     return {
@@ -86,7 +86,8 @@ def measure(name: str, size: int) -> dict[str, Any]:
     }
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
+    """The most memory that this process has had so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -109,7 +109,10 @@ def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
     rivals = measure_rivals(ours, theirs, case, extent.repeats, advance)
     theirs.close()
     growth = [Case(settings, GROWTH_STEPS, case.width) for settings in extent.growth]
-    grown = measure_cases(ours, growth, advance)
+    grown, peaks = [], []
+    for each in growth:
+        grown += measure_cases(ours, [each], advance)
+        peaks.append((each.settings, ours.peak_bytes))
     wide = [Case(min(32, case.settings), max(10, 4000 // width), width) for width in extent.widths]
     widened = measure_cases(ours, wide, advance)
     pruned = measure_pruning(ours, case, extent.repeats, advance)
@@ -130,6 +133,7 @@ def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
         / highest,
         "rivals": rivals,
         "pruning": pruned,
+        "peak_bytes": peaks,
         "growth": [
             (each.settings, seconds / each.settings / each.steps)
             for each, seconds in zip(growth, grown, strict=True)
@@ -172,6 +176,7 @@ def report(measured: dict[str, Any]) -> Report:
         return ", ".join(f"{number:,}: {1e6 * value:.0f}" for number, value in pairs)
 
     pruning = measured["pruning"]
+    megabytes = ", ".join(f"{runs:,}: {peak / 1e6:,.0f}" for runs, peak in measured["peak_bytes"])
     widths = ", ".join(f"{width}: {100 * part:.0f} %" for width, part in measured["widths"])
     notes = [
         f"Adam with {measured['settings']} learning rates on the digits, {measured['steps']} steps, "
@@ -180,6 +185,7 @@ def report(measured: dict[str, Any]) -> Report:
         f"matrix products at {measured['peak'] / 1e9:.0f} GFLOP/s at most; those of the sweep are "
         f"{100 * measured['share_of_peak']:.0f} % of that, with everything else in its time",
         f"µs a step of a run, by the number of runs: {listed(measured['growth'])}",
+        f"MB that the process had at most, by the number of runs: {megabytes}",
         f"µs a step of a run, by the number of virtual devices: {listed(measured['devices'])}",
         f"share of the peak, by the network's width: {widths}",
         "successive halving by 3 from a 27th of the steps on: the whole sweep takes "

@@ -17,6 +17,7 @@ from jaxopt_edu.problems import digits, mlp
 from jaxopt_edu.sweeps import Halving
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
+from tests.benchmarks.memory import peak_bytes
 
 BATCH = 128
 SEED = 0
@@ -145,7 +146,7 @@ RIVALS = {"torch": by_torch, "loop": by_loop, "scans": by_scans, "expert": by_ex
 
 
 def serve(pipe: Connection) -> None:
-    """Run what the parent asks for, one thing at a time: (name, case) in, (runs, seconds, losses) out."""
+    """Run what the parent asks for: (name, case) in, (runs, seconds, losses, peak bytes) out."""
     made: dict[Any, tuple[int, Callable[[], np.ndarray]]] = {}
     while (asked := pipe.recv()) is not None:
         name, case = asked
@@ -154,7 +155,7 @@ def serve(pipe: Connection) -> None:
             made[asked] = {"sweep": by_sweep, "halving": by_halving, **RIVALS}[name](case)
         runs, run = made[asked]
         losses = run()
-        pipe.send((runs, time.perf_counter() - begun, losses))
+        pipe.send((runs, time.perf_counter() - begun, losses, peak_bytes()))
 
 
 class Server:
@@ -163,6 +164,7 @@ class Server:
     def __init__(self, devices: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
+        self.peak_bytes = 0  # of the process, so far
         before = os.environ.get("XLA_FLAGS")
         if devices is not None:
             os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
@@ -176,7 +178,8 @@ class Server:
     def run(self, name: str, case: Case) -> tuple[int, float, np.ndarray]:
         """Number of runs, seconds, and each run's mean loss."""
         self.pipe.send((name, case))
-        return self.pipe.recv()
+        *measured, self.peak_bytes = self.pipe.recv()
+        return tuple(measured)
 
     def close(self) -> None:
         """End the process."""
