@@ -43,7 +43,9 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     draw_minima(plot, figure.surface)
     begins = np.unique([way[0] for way in ways if len(way)], axis=0).astype(np.float32)
     plot.scatter(begins[:, 0], begins[:, 1], **START)
-    centres = places(ways, [path.name for path in figure.paths], window)
+    minima = np.reshape(np.asarray(figure.surface.minima, float), (-1, 2))
+    marks = np.concatenate([begins, minima])
+    centres = places(ways, [path.name for path in figure.paths], window, marks=marks)
     for path, centre in zip(figure.paths, centres, strict=True):
         if centre is not None:
             _name(plot, path.name, centre, looks[path.name])
