@@ -13,15 +13,18 @@ import pytest
 import jaxopt_edu
 
 ROOT = Path(jaxopt_edu.__file__).parent
-EXTRAS = "bokeh equinox flax jinja2 latex2mathml markdown_it matplotlib msgpack optuna orbax pandas PIL pyarrow rich sklearn torch typer"
+EXTRAS = (
+    "bokeh equinox flax matplotlib msgpack optuna orbax pandas PIL pyarrow rich sklearn torch typer xarray"
+)
 # From the bottom; an import may only point to a lower line, or stay within its own name.
 LAYERS = (
     {"core", "files"},
-    {"optimizers", "schedules", "wrappers", "storage"},
-    {"problems"},
+    {"optimizers", "schedules", "storage"},
+    {"wrappers"},
+    {"problems", "recipes"},
     {"training"},
-    {"sweeps"},
     {"plots"},
+    {"sweeps"},
     {"race"},
     {"textbook"},
     {"cli"},
