@@ -83,15 +83,17 @@ def test_names_hide_neither_each_other_nor_leave_the_window():
         for k in range(7)
     ]
     names = [f"method {k}" for k in range(7)]
-    found = [place for place in places(ways, names, window) if place is not None]
+    marks = np.array([[0.0, 0.0]])
+    found = [place for place in places(ways, names, window, marks=marks) if place is not None]
     assert len(found) == len(names)
     scale = FRAME / 20
     halves = [np.array([LETTER * len(name), LINE]) / 2 for name in names]
     for i, place in enumerate(found):
         assert (np.abs(place) * scale + halves[i] <= np.array([10, 5]) * scale).all()
+        assert (np.abs(place) * scale >= halves[i]).any()
         for j in range(i):
             assert (np.abs(place - found[j]) * scale >= halves[i] + halves[j]).any()
-    assert places([np.array([[50.0, 50.0]])], ["far"], window) == [None]
+    assert places([np.array([[50.0, 50.0]])], ["far"], window, marks=marks) == [None]
 
 
 def test_ground_is_lowest_at_the_minimum_and_its_lines_are_level():

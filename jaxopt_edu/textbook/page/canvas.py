@@ -111,10 +111,6 @@ def share(value: float, ends: Sequence[float] | np.ndarray, scale: Scale) -> flo
     return float((at - low) / (high - low))
 
 
-def _folded(words: str) -> str:
-    return "\n".join(textwrap.wrap(words, LETTERS))
-
-
 def log_ticks(low: float, high: float) -> list[float]:
     """Round numbers on a logarithmic axis.
 
@@ -132,3 +128,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = (float(f"{factor}e{power}") for power in powers for factor in factors)
     return [tick for tick in ticks if low <= tick <= high]
+
+
+def _folded(words: str) -> str:
+    return "\n".join(textwrap.wrap(words, LETTERS))

@@ -103,7 +103,9 @@ class Lab {
 
   async choose({ best = false }) {
     this.player.pause();
-    const surface = await this.surface(this.form.surface.value);
+    const name = this.form.surface.value;
+    const surface = await this.surface(name);
+    if (name !== this.form.surface.value) return; // another was chosen meanwhile
     if (surface !== this.current) this.enter(surface);
     this.shown = new Map();
     for (const method of this.choices.methods) {

@@ -139,7 +139,7 @@ def _map() -> Markup:
     window = np.asarray(surface.domain)
     nowhere = np.full((STEPS + 1, 2), np.nan)
     for name, look in looks.items():
-        draw_path(plot, Path(name, nowhere, nowhere[:, 0]), look, window, marked=MARKED, ghost=True)
+        draw_path(plot, Path(name, nowhere, nowhere[:, 0]), look, window, marked=MARKED, played=True)
     draw_minima(plot, surface)
     plot.scatter("x", "y", source=ColumnDataSource({"x": [], "y": []}, name="start"), **START)
     return script_json(json_item(plot, ID("lab-map-plot")))

@@ -50,7 +50,7 @@ const textbook = { figures: new Map(), players: new Map() };
     const narrow = figure.place.clientWidth < 520;
     if (narrow !== figure.narrow) {
       figure.narrow = narrow;
-      for (const label of figure.ends) label.visible = !narrow;
+      for (const label of figure.ends) label.visible = !narrow && !figure.hidden.has(label.name);
       if (figure.ends.length) figure.plot.min_border_right = narrow ? 12 : figure.right;
       if (narrow || figure.smaller) scaleMarks(figure, narrow ? 0.65 : 1 / 0.65);
       figure.smaller = narrow;
@@ -69,7 +69,7 @@ const textbook = { figures: new Map(), players: new Map() };
     const manager = await Bokeh.embed.embed_item(item, place.id);
     const view = manager.roots[0];
     const plot = view.model;
-    const figure = { root, place, view, plot, right: plot.min_border_right, sources: {} };
+    const figure = { root, place, view, plot, right: plot.min_border_right, sources: {}, hidden: new Set() };
     for (const model of plot.document.all_models) {
       if (model.type === "ColumnDataSource" && model.name) figure.sources[model.name] = model;
     }
@@ -83,6 +83,7 @@ const textbook = { figures: new Map(), players: new Map() };
       button.addEventListener("click", () => {
         const visible = button.getAttribute("aria-pressed") !== "true";
         button.setAttribute("aria-pressed", String(visible));
+        figure.hidden[visible ? "delete" : "add"](button.dataset.name);
         for (const renderer of plot.renderers) {
           if (renderer.name !== button.dataset.name) continue;
           renderer.visible = visible && !(figure.narrow && renderer.tags.includes("end"));

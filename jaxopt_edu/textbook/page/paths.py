@@ -23,8 +23,8 @@ START = {"marker": "circle", "size": 11, "fill_color": PAPER, "line_color": INK,
 def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     """Draw paths.
 
-    Every path has two sources: "path:NAME" has all its points in float32, "shown:NAME" those up to the step
-    that is looked at, which is the last one until the page's player changes it.
+    The source "shown:NAME" has a path's points in float32, up to the step that is looked at. Where the paths
+    are to be played, "path:NAME" has all of them.
 
     Args:
         figure: what to draw.
@@ -39,11 +39,13 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     domain = (tuple(window[0].tolist()), tuple(window[1].tolist()))
     notes = [draw_ground(plot, figure.surface._replace(domain=domain))]
     for path, way in zip(figure.paths, ways, strict=True):
-        draw_path(plot, path, looks[path.name], window, marked=marked_steps(way, window), ghost=figure.play)
+        draw_path(plot, path, looks[path.name], window, marked=marked_steps(way, window), played=figure.play)
     draw_minima(plot, figure.surface)
     begins = np.unique([way[0] for way in ways if len(way)], axis=0).astype(np.float32)
     plot.scatter(begins[:, 0], begins[:, 1], **START)
-    centres = places(ways, [path.name for path in figure.paths], window)
+    minima = np.reshape(np.asarray(figure.surface.minima, float), (-1, 2))
+    marks = np.concatenate([begins, minima])
+    centres = places(ways, [path.name for path in figure.paths], window, marks=marks)
     for path, centre in zip(figure.paths, centres, strict=True):
         if centre is not None:
             _name(plot, path.name, centre, looks[path.name])
@@ -84,7 +86,7 @@ def window_of(figure: PathsFigure) -> np.ndarray:
 
 
 def draw_path(
-    plot: Any, path: Path, look: Style, window: np.ndarray, *, marked: np.ndarray, ghost: bool
+    plot: Any, path: Path, look: Style, window: np.ndarray, *, marked: np.ndarray, played: bool
 ) -> None:
     """Draw one path.
 
@@ -94,7 +96,7 @@ def draw_path(
         look: its colour, mark and dash.
         window: the ends of x and the ends of y, shape (2, 2).
         marked: the steps that have a mark.
-        ghost: whether the whole path stays faintly visible when it is cut off at a step.
+        played: whether it can be cut off at a step; the rest of it then stays faintly visible.
     """
     points = within_reach(np.asarray(path.points, np.float32), window)
     shape = mark(look, MARK)
@@ -106,13 +108,9 @@ def draw_path(
         "f": np.asarray(path.values, np.float32),
         "size": sizes,
     }
-    whole = ColumnDataSource(dict(columns), name=f"path:{path.name}")
     shown = ColumnDataSource(dict(columns), name=f"shown:{path.name}")
     head = ColumnDataSource({key: column[-1:] for key, column in columns.items()}, name=f"head:{path.name}")
     drawn = [
-        plot.line(
-            "x", "y", source=whole, line_color=look.color, line_alpha=0.25 if ghost else 0.0, line_width=1
-        ),
         plot.line("x", "y", source=shown, line_color=PAPER, line_width=WIDTH + 2, line_alpha=0.8),
         plot.line(
             "x",
@@ -129,6 +127,11 @@ def draw_path(
         plot.scatter("x", "y", source=shown, **(shape | {"size": "size"}), **edge),
         plot.scatter("x", "y", source=head, **mark(look, HEAD), **(edge | {"line_width": 1.4})),
     ]
+    if played:
+        whole = ColumnDataSource(dict(columns), name=f"path:{path.name}")
+        drawn.append(
+            plot.line("x", "y", source=whole, line_color=look.color, line_alpha=0.25, level="underlay")
+        )
     for renderer in drawn:
         renderer.name = path.name
 
@@ -157,10 +160,10 @@ def marked_steps(way: np.ndarray, window: np.ndarray) -> np.ndarray:
     Returns:
         Increasing step numbers.
     """
-    places_ = way * FRAME / np.ptp(window[0])
+    pixels = way * FRAME / np.ptp(window[0])
     kept: list[int] = []
-    for step, place in enumerate(places_):
-        if not kept or np.hypot(*(place - places_[kept[-1]])) >= 1.5 * MARK:
+    for step, place in enumerate(pixels):
+        if not kept or np.hypot(*(place - pixels[kept[-1]])) >= 1.5 * MARK:
             kept.append(step)
     return np.array(kept, int)
 

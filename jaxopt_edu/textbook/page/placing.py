@@ -10,7 +10,9 @@ GAP = 11.0
 FRAME = 620.0  # pixels, the width that the places are found for; a narrower screen has the key above
 
 
-def places(ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray) -> list[np.ndarray | None]:
+def places(
+    ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray, *, marks: np.ndarray
+) -> list[np.ndarray | None]:
     """Find a place for each name beside its path, the later on the path the better.
 
     Every name tries eight sides of some of its path's points, and takes the place where it covers the fewest
@@ -20,6 +22,7 @@ def places(ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray)
         ways: points of shape (n, 2), in data coordinates, finite.
         names: one a path.
         window: shape (2, 2): the ends of x, the ends of y.
+        marks: points of shape (m, 2) that have a mark, such as the start.
 
     Returns:
         The centres of the names in data coordinates, shape (2,); None for a path that is not in the window.
@@ -28,7 +31,8 @@ def places(ways: Sequence[np.ndarray], names: Sequence[str], window: np.ndarray)
     scale = size / np.ptp(window, axis=1)
     on_screen = [(np.asarray(way, float) - window[:, 0]) * scale for way in ways]
     traces = [filled(way) for way in on_screen]
-    everything = np.concatenate(traces) if traces else np.zeros((0, 2))
+    # To hide a mark is as bad as to hide 80 pixels of path.
+    everything = np.concatenate([*traces, np.repeat((marks - window[:, 0]) * scale, 20, axis=0)])
     taken: list[tuple[np.ndarray, np.ndarray]] = []
     found: list[np.ndarray | None] = []
     for way, name in zip(on_screen, names, strict=True):
