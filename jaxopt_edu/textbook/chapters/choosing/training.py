@@ -30,7 +30,8 @@ def sensitivity(seed: int = 0, *, steps: int = 200) -> Finding:
     results = _trained(seed, steps)
     rates = np.array(LEARNING_RATES)
     accuracies = {name: 100 * result.accuracies[:, :, -1] for name, result in results.items()}
-    means = {name: each.mean(axis=1) for name, each in accuracies.items()}
+    # A setting with a diverged seed, whose accuracy is NaN, is none of the good ones.
+    means = {name: np.nan_to_num(each.mean(axis=1), nan=0.0) for name, each in accuracies.items()}
     good = {name: each >= each.max() - 1 for name, each in means.items()}
     ratio = rates[1] / rates[0]
     decades = {name: float(each.sum() * np.log10(ratio)) for name, each in good.items()}
