@@ -109,6 +109,7 @@ class Worker:
         self, plan: Plan, seeds: Sequence[int], store: Store | None, report: Callable[[int, float], None]
     ) -> None:
         self.plan, self.store, self.report = plan, store, report
+        self.seeds = len(seeds)
         self.batches = PairedBatches(plan.data, seeds, plan.batch_size, plan.replacement, plan.longest)
         self.params, self.model_state = plan.first(seeds)
         self.objective = Objective(plan.loss_fn, self.batches.draw, plan.evaluate)
@@ -121,7 +122,7 @@ class Worker:
     def shapes(self, optimizer: Optimizer, shape: tuple[int, int], layout: Layout) -> Lanes:
         """The shapes of the arrays of a tile's runs."""
         settings = stack([optimizer] * shape[SETTINGS])
-        first = self._first(np.zeros(shape[SEEDS], int))
+        first = self._first(self._any_columns(shape))
         begin = partial(first_lanes, count=shape[SETTINGS], rules=self.rules(layout))
         return jax.eval_shape(begin, settings, *first)
 
@@ -133,7 +134,7 @@ class Worker:
             self.shapes(optimizer, shape, layout),
         )
         settings = self._settings([optimizer] * shape[SETTINGS], layout)
-        entries = self._entries(0, np.zeros(shape[SEEDS], int), layout)
+        entries = self._entries(0, self._any_columns(shape), layout)
         return Program(lanes, settings, self._objective(layout), entries, self.rules(layout))
 
     def run(
@@ -213,12 +214,19 @@ class Worker:
             return float("nan")
         return float(finite.min() if self.plan.mode == "min" else finite.max())
 
+    def _any_columns(self, shape: tuple[int, int]) -> np.ndarray:
+        return np.arange(shape[SEEDS]) % self.seeds
+
     def _first(self, columns: np.ndarray) -> tuple[Any, Any]:
-        return jax.tree.map(lambda leaf: leaf[columns], (self.params, self.model_state))
+        return self._of_seeds((self.params, self.model_state), columns, axis=0)
 
     def _entries(self, first: int, columns: np.ndarray, layout: Layout) -> Any:
-        entries = self.batches.entries(first)
-        return place_entries(jax.tree.map(lambda leaf: leaf[:, columns], entries), layout)
+        return place_entries(self._of_seeds(self.batches.entries(first), columns, axis=1), layout)
+
+    def _of_seeds(self, tree: Any, columns: np.ndarray, axis: int) -> Any:
+        if np.array_equal(columns, np.arange(self.seeds)):
+            return tree  # the usual case; to pick from an array, JAX compiles a program for each shape
+        return jax.tree.map(lambda leaf: leaf[columns] if axis == 0 else leaf[:, columns], tree)
 
     def _settings(self, optimizers: Sequence[Optimizer], layout: Layout) -> Optimizer:
         stacked = stack(optimizers)
