@@ -21,4 +21,4 @@ def keep_compiled_programs() -> None:
         return  # such as a home that cannot be written: the command is slower, and works
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only what took a second is kept, and a race is many programs of less.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
