@@ -63,7 +63,7 @@ def measure_cases(server: Server, cases: Sequence[Case], advance: Callable[[], N
 
 def measure_pruning(server: Server, case: Case, repeats: int, advance: Callable[[], None]) -> dict[str, Any]:
     """Seconds of a whole sweep and of a pruned one, in turns, and the best loss that each finds."""
-    best = {name: float(np.nanmin(server.run(name, case)[2])) for name in ("sweep", "halving")}
+    best = {name: float(np.nanmin(server.run(name, case)[2])) for name in ("whole", "halving")}
     seconds: dict[str, list[float]] = {name: [] for name in best}
     for _ in range(repeats):
         for name, times in seconds.items():
@@ -189,8 +189,8 @@ def report(measured: dict[str, Any]) -> Report:
         f"µs a step of a run, by the number of virtual devices: {listed(measured['devices'])}",
         f"share of the peak, by the network's width: {widths}",
         "successive halving by 3 from a 27th of the steps on: the whole sweep takes "
-        f"{ratio(pruning['seconds']['sweep'], pruning['seconds']['halving']):.1f} times as long; lowest loss "
-        f"{pruning['best']['halving']:.2g} pruned, {pruning['best']['sweep']:.2g} whole",
+        f"{ratio(pruning['seconds']['whole'], pruning['seconds']['halving']):.1f} times as long; lowest loss "
+        f"{pruning['best']['halving']:.2g} pruned, {pruning['best']['whole']:.2g} whole",
     ]
     if "torch" not in seconds:
         notes.append("torch is not installed: its row is missing")

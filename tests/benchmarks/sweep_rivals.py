@@ -48,7 +48,7 @@ class Case(NamedTuple):
         return 2.0 * BATCH * (2 * first + 3 * middle + 3 * last) * self.steps * self.settings
 
 
-def by_sweep(case: Case, prune: Halving | None = None) -> tuple[int, Callable[[], np.ndarray]]:
+def by_sweep(case: Case, **options: Any) -> tuple[int, Callable[[], np.ndarray]]:
     """`jo.sweep`, whole: what a user waits for."""
     data = digits().train
     settings = jo.grid(jo.adam, learning_rate=case.rates)
@@ -58,7 +58,7 @@ def by_sweep(case: Case, prune: Halving | None = None) -> tuple[int, Callable[[]
 
     def run() -> np.ndarray:
         result = jo.sweep(
-            mlp.loss, init, settings, data, steps=case.steps, batch_size=BATCH, every=case.steps, prune=prune
+            mlp.loss, init, settings, data, steps=case.steps, batch_size=BATCH, every=case.steps, **options
         )
         return result.values()[:, 0]
 
@@ -66,8 +66,19 @@ def by_sweep(case: Case, prune: Halving | None = None) -> tuple[int, Callable[[]
 
 
 def by_halving(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
-    """The same, pruned: after a 27th of the steps one in three goes on, three times as long, and so on."""
-    return by_sweep(case, Halving(min_steps=max(1, case.steps // 27), factor=3))
+    """Pruned: after a 27th of the steps one in three goes on, three times as long, and so on."""
+    judged = jax.tree_util.Partial(training_loss, digits().train)
+    return by_sweep(case, evaluate=judged, prune=Halving(min_steps=max(1, case.steps // 27), factor=3))
+
+
+def by_judged(case: Case) -> tuple[int, Callable[[], np.ndarray]]:
+    """All to the end, judged by the same number as the pruned ones."""
+    return by_sweep(case, evaluate=jax.tree_util.Partial(training_loss, digits().train))
+
+
+def training_loss(data: Any, params: Any) -> jax.Array:
+    """The loss on all examples."""
+    return mlp.loss(params, data)
 
 
 def start(case: Case) -> tuple[Any, Any, Any]:
@@ -152,7 +163,7 @@ def serve(pipe: Connection) -> None:
         name, case = asked
         begun = time.perf_counter()
         if asked not in made:
-            made[asked] = {"sweep": by_sweep, "halving": by_halving, **RIVALS}[name](case)
+            made[asked] = {"sweep": by_sweep, "halving": by_halving, "whole": by_judged, **RIVALS}[name](case)
         runs, run = made[asked]
         losses = run()
         pipe.send((runs, time.perf_counter() - begun, losses, peak_bytes()))
