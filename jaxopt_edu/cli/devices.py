@@ -1,6 +1,7 @@
 """What must be settled before JAX starts: its devices and its processes."""
 
 import os
+import sys
 
 import jax
 
@@ -35,6 +36,7 @@ def join_processes(coordinator: str | None, processes: int | None, process: int 
     given = [coordinator, processes, process]
     if any(each is None for each in given) and any(each is not None for each in given):
         raise ValueError("--coordinator, --processes and --process go together; give all three, or none.")
+    _keep_standard_output_clean()
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except ValueError as error:
@@ -42,3 +44,12 @@ def join_processes(coordinator: str | None, processes: int | None, process: int 
             f"--distributed finds no cluster to join ({error}); say where with --coordinator HOST:PORT "
             "--processes N --process I."
         ) from None
+
+
+def _keep_standard_output_clean() -> None:
+    # gloo, which connects CPUs, reports on the process's standard output from threads of its own, in the
+    # middle of what the command prints. What is native goes to standard error from here on.
+    sys.stdout.flush()
+    printed = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(printed, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
