@@ -35,6 +35,7 @@ def _(primals, tangents):
     return bias_correction(b, t), -t * power * b_tangent
 
 
+@jax.custom_jvp
 def squared_root(x: jax.Array) -> jax.Array:
     """√x, with derivative 0 instead of ∞ where x is exactly 0.
 
@@ -48,6 +49,17 @@ def squared_root(x: jax.Array) -> jax.Array:
     >>> float(jax.grad(squared_root)(0.0))
     0.0
     """
+    return jnp.sqrt(x)
+
+
+@squared_root.defjvp
+def _(primals, tangents):
+    # Only where a derivative is wanted: a compiler keeps a root that several results share in memory, and
+    # would read x once more for each of them to see whether it is 0.
+    return jax.jvp(_guarded_root, primals, tangents)
+
+
+def _guarded_root(x: jax.Array) -> jax.Array:
     zero = x == 0
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
