@@ -1,18 +1,23 @@
 """Many small leaves in a compiled run: the loop carries them end to end, and only the loss sees the tree."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 import optax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Page
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.training.loop import Carry
 
-# So many leaves of at most 8 KiB make the optimizer a large part of a step, and packing them makes that part
-# two to four times smaller; tests/benchmarks/README.md has the measurement.
+# So many leaves of at most 8 KiB make the optimizer a part of a step that counts: tests/benchmarks/packing.py.
 MANY = 100
+# A dense layer has a product for two leaves, a convolution with batch normalization one for three, and a
+# transformer's layer six for twelve.
+LEAVES_A_PRODUCT = 10
 
 
 def layout_that_pays(optimizer: optax.GradientTransformation, params: Any) -> Layout | None:
@@ -33,6 +38,38 @@ def layout_that_pays(optimizer: optax.GradientTransformation, params: Any) -> La
         return None
     layout = Layout.of(params)
     return layout if sum(len(members) for _, members in layout.groups) >= MANY else None
+
+
+def of_products(loss_fn: Callable[..., Any], layout: Layout, *arguments: Any) -> bool:
+    """Whether a loss is made of matrix products, as networks are.
+
+    The gradient of other losses comes number by number, and XLA computes it inside of the kernels that update
+    the leaves. Packed, it would be written and read once more, which takes longer than the kernels saved.
+
+    Args:
+        loss_fn: the loss.
+        layout: of its parameters.
+        *arguments: what it is called with; shapes are enough.
+
+    Returns:
+        Whether there is at least one product of matrices, or convolution, for ten of the packed leaves.
+    """
+    leaves = sum(len(members) for _, members in layout.groups)
+    return LEAVES_A_PRODUCT * _products(jax.make_jaxpr(loss_fn)(*arguments).jaxpr) >= leaves
+
+
+def _products(jaxpr: Jaxpr) -> int:
+    return sum(map(_is_product, jaxpr.eqns)) + sum(
+        _products(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+        for equation in jaxpr.eqns
+        for inner in jax.tree.leaves(list(equation.params.values()))
+        if isinstance(inner, ClosedJaxpr | Jaxpr)
+    )
+
+
+def _is_product(equation: JaxprEqn) -> bool:
+    matrices = any(np.ndim(operand.aval) > 1 for operand in equation.invars)  # type: ignore[arg-type]
+    return equation.primitive.name in ("dot_general", "conv_general_dilated") and matrices
 
 
 def pack_carry(layout: Layout, carry: Carry) -> Carry:

@@ -15,7 +15,8 @@ from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry, make_step
-from jaxopt_edu.training.packing import pack_carry, unpack_carry
+from jaxopt_edu.training.objective import objective
+from jaxopt_edu.training.packing import of_products, pack_carry, unpack_carry
 from jaxopt_edu.training.sources import Source
 
 
@@ -50,7 +51,7 @@ class Program(NamedTuple):
     source: Source
     stateful: bool
     mesh: Mesh | None
-    layout: Layout | None  # how the steps carry parameters and state, if not as they are
+    layout: Layout | None  # how the steps may carry parameters and state, if not as they are
 
     def advance(
         self, carry: Carry, entries: Any, steps: int
@@ -163,6 +164,10 @@ def _advance(
             lambda leaf: jax.lax.with_sharding_constraint(leaf, split) if jnp.ndim(leaf) else leaf, batch
         )
 
+    if layout is not None:
+        batch = jax.eval_shape(lambda: split_draw(jax.tree.map(lambda leaf: leaf[0], entries)))
+        loss = objective(loss_fn, stateful=stateful)
+        layout = layout if of_products(loss, layout, carry.params, carry.model_state, batch) else None
     step = make_step(loss_fn, optimizer, split_draw, stateful=stateful, layout=layout)
     begun = carry if layout is None else pack_carry(layout, carry)
     ended, (losses, metrics) = jax.lax.scan(step, begun, entries, length=steps)

@@ -1,6 +1,6 @@
 """All benchmarks, one command.
 
-python -m tests.benchmarks [--only step,precision,fit,sweep,start,memory] [--quick] [--out benchmarks]
+python -m tests.benchmarks [--only step,packing,precision,fit,sweep,start,memory] [--quick] [--out benchmarks]
 """
 
 import argparse
@@ -13,12 +13,13 @@ from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
-from tests.benchmarks import fit, memory, precision, start, step, sweep
+from tests.benchmarks import fit, memory, packing, precision, start, step, sweep
 from tests.benchmarks.output import Bars, Report, as_json, as_markdown, show
 
 MARKER = "benchmarks.md"
 PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
     "step": step.run,
+    "packing": packing.run,
     "precision": precision.run,
     "fit": fit.run,
     "sweep": sweep.run,

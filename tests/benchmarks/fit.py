@@ -26,6 +26,7 @@ from jaxopt_edu.problems import digits, mlp
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
 from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.benchmarks.timing import orders, ratio, spread
 
 REPEATS = 7
 RATE = 1e-3
@@ -158,10 +159,10 @@ def measure(task: Task, repeats: int, advance: Callable[[], None]) -> dict[str, 
     for run in made.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in made}
-    for _ in range(repeats):
-        for name, run in made.items():
+    for order in orders(made, repeats):
+        for name in order:
             begun = time.perf_counter()
-            run()
+            made[name]()
             seconds[name].append(time.perf_counter() - begun)
         advance()
     return {"task": task.name, "steps": task.steps, "seconds": seconds, "first_run": first}
@@ -173,14 +174,13 @@ def rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
     lines = []
     for name, median in medians.items():
         times = measured["seconds"][name]
-        paired = [other / own for other, own in zip(times, measured["seconds"]["fit"], strict=True)]
         lines.append(
             (
                 measured["task"],
                 name,
                 f"{1e6 * median / measured['steps']:,.0f}",
-                f"{1e6 * min(times) / measured['steps']:,.0f}–{1e6 * max(times) / measured['steps']:,.0f}",
-                f"{statistics.median(paired):.2f}",
+                spread(times, 1e-6 * measured["steps"]),
+                f"{ratio(times, measured['seconds']['fit']).median:.2f}",
                 f"{measured['first_run'][name] - median:.2f}",
             )
         )

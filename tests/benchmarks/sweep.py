@@ -22,7 +22,7 @@ import numpy as np
 from jaxopt_edu.cli.console import progress
 from tests.benchmarks.output import Bars, Report, arguments, publish
 from tests.benchmarks.sweep_rivals import RIVALS, Case, Server
-from tests.benchmarks.timing import ratio, spread
+from tests.benchmarks.timing import orders, ratio, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +42,9 @@ def measure_rivals(
     for name in ("expert", "scans", "loop"):
         np.testing.assert_allclose(losses[name], losses["sweep"][: len(losses[name])], rtol=0.02)
     each: dict[str, list[float]] = {name: [] for name in servers}
-    for _ in range(repeats):
-        for name, server in servers.items():
-            runs, seconds, _ = server.run(name, case)
+    for order in orders(servers, repeats):
+        for name in order:
+            runs, seconds, _ = servers[name].run(name, case)
             each[name].append(seconds / runs)
             advance()
     return {"seconds_a_run": each, "first_result": first}
@@ -65,9 +65,9 @@ def measure_pruning(server: Server, case: Case, repeats: int, advance: Callable[
     """Seconds of a whole sweep and of a pruned one, in turns, and the best loss that each finds."""
     best = {name: float(np.nanmin(server.run(name, case)[2])) for name in ("whole", "halving")}
     seconds: dict[str, list[float]] = {name: [] for name in best}
-    for _ in range(repeats):
-        for name, times in seconds.items():
-            times.append(server.run(name, case)[1])
+    for order in orders(seconds, repeats):
+        for name in order:
+            seconds[name].append(server.run(name, case)[1])
     advance()
     return {"seconds": seconds, "best": best}
 
@@ -166,7 +166,7 @@ def report(measured: dict[str, Any]) -> Report:
             WORDS[name],
             f"{1e3 * statistics.median(times):,.2f}",
             spread(times, 1e-3),
-            f"{ratio(times, seconds['sweep']):.1f}",
+            f"{ratio(times, seconds['sweep']).median:.1f}",
             f"{first[name]:.1f}",
         )
         for name, times in seconds.items()
@@ -175,7 +175,8 @@ def report(measured: dict[str, Any]) -> Report:
     def listed(pairs: Sequence[tuple[int, float]]) -> str:
         return ", ".join(f"{number:,}: {1e6 * value:.0f}" for number, value in pairs)
 
-    pruning = measured["pruning"]
+    pruned, best = measured["pruning"]["seconds"], measured["pruning"]["best"]
+    saved = ratio(pruned["whole"], pruned["halving"]).median
     megabytes = ", ".join(f"{runs:,}: {peak / 1e6:,.0f}" for runs, peak in measured["peak_bytes"])
     widths = ", ".join(f"{width}: {100 * part:.0f} %" for width, part in measured["widths"])
     notes = [
@@ -189,8 +190,7 @@ def report(measured: dict[str, Any]) -> Report:
         f"µs a step of a run, by the number of virtual devices: {listed(measured['devices'])}",
         f"share of the peak, by the network's width: {widths}",
         "successive halving by 3 from a 27th of the steps on: the whole sweep takes "
-        f"{ratio(pruning['seconds']['whole'], pruning['seconds']['halving']):.1f} times as long; lowest loss "
-        f"{pruning['best']['halving']:.2g} pruned, {pruning['best']['whole']:.2g} whole",
+        f"{saved:.1f} times as long; lowest loss {best['halving']:.2g} pruned, {best['whole']:.2g} whole",
     ]
     if "torch" not in seconds:
         notes.append("torch is not installed: its row is missing")

@@ -3,12 +3,13 @@
 import json
 from importlib.util import find_spec
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import memory, precision, start, step
+from tests.benchmarks import memory, packing, precision, start, step
 from tests.benchmarks.output import Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
 from tests.benchmarks.timing import Rival, in_turns, ratio, spread
@@ -27,13 +28,19 @@ def test_the_trees_are_the_models():
 def test_rivals_take_turns():
     calls = []
     rivals = {name: Rival(lambda number, name=name: calls.append((name, number)), 0.0) for name in "ab"}
-    seconds = in_turns(rivals, 3)
-    assert [name for name, _ in calls] == ["a", "a", "b", "b", *"ababab"]
-    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
+    seconds = in_turns(rivals, 6)
+    assert [name for name, _ in calls[:4]] == ["a", "a", "b", "b"]
+    turns = ["".join(name for name, _ in calls[first : first + 4]) for first in range(4, len(calls), 4)]
+    assert set(turns) == {"aabb", "bbaa"}
+    assert all(number == 1 for _, number in calls[4::2]), "a step that does not count comes first"
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 6, "b": 6}
 
 
 def test_ratios_are_taken_turn_by_turn():
-    assert ratio([2.0, 20.0, 3.0], [1.0, 10.0, 3.0]) == 2.0
+    found = ratio([2.0, 20.0, 3.0, 8.0, 5.0], [1.0, 10.0, 3.0, 2.0, 1.0])
+    assert found == (2.0, 2.0, 4.0)
+    assert str(found) == "2.00 (2.00–4.00)"
+    assert ratio([2.0], [1.0]) == (2.0, 2.0, 2.0)
     assert spread([0.002, 0.001], 1e-3) == "1–2"
 
 
@@ -48,14 +55,22 @@ def test_a_step_of_many_small_leaves_has_all_rivals():
     for each in measured:
         assert each["bytes_that_must_move"] == 4 * 12 * 7  # g, w, m and v read, w, m and v written
         assert all(seconds > 0 for seconds in each["seconds"])
-    shown = step.report(measured, 1e9)
-    assert {len(row) for row in shown.rows} == {len(shown.columns)}
+    for shown in (step.report(measured, 1e9), step.beside_optax(measured)):
+        assert {len(row) for row in shown.rows} == {len(shown.columns)}
 
 
 def test_a_rival_that_computes_something_else_is_not_timed():
     row = named("sgd")._replace(optax=lambda learning_rate: optax.sgd(2 * learning_rate))
     with pytest.raises(AssertionError, match="sgd, optax"):
         step.cell(row, "tiny", *tiny(1), 1e9, repeats=1)
+
+
+def test_packing_is_compared_for_whole_steps_alone_and_side_by_side():
+    model = packing.sums(jnp.square, "w²", 3, 4, 2)
+    measured = [packing.measure(each, 2) for each in (model, model._replace(runs=2))]
+    assert [each["runs"] for each in measured] == [1, 2]
+    shown = packing.report(measured)
+    assert {len(row) for row in shown.rows} == {len(shown.columns)}
 
 
 def test_precision_shows_speed_beside_error():
@@ -109,7 +124,7 @@ def test_the_command_writes_tables_measurements_and_pictures(tmp_path, monkeypat
 
 def test_unknown_parts_are_refused():
     assert command.parts("memory,step") == ["step", "memory"]
-    with pytest.raises(Exception, match=r"no part 'speed'; choose from step, precision"):
+    with pytest.raises(Exception, match=r"no part 'speed'; choose from step, packing"):
         command.parts("speed")
 
 

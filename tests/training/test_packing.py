@@ -8,8 +8,9 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.training import packing
-from jaxopt_edu.training.packing import layout_that_pays
+from jaxopt_edu.training.packing import layout_that_pays, of_products, pack_carry
 from tests.registry import each_optimizer
 
 PARAMS = {f"{i:03d}": jnp.full(1 + i % 3, 1.0 + i / 50) for i in range(9)}
@@ -17,12 +18,16 @@ SETTINGS = {"steps": 5, "every": 2, "key": jax.random.key(1), "progress": False}
 
 
 def loss_fn(params, noise):
-    loss = sum(jnp.sum((leaf - noise) ** 2) for leaf in params.values())
+    loss = sum(jnp.sum((jnp.ones((2, leaf.size)) @ leaf - noise) ** 2) for leaf in params.values())
     return loss, {"first": params["000"][0]}
 
 
-def train(opt, **settings):
-    return jo.fit(loss_fn, PARAMS, opt, lambda key: jax.random.normal(key), **SETTINGS | settings)
+def without_products(params, noise):
+    return sum(jnp.dot(leaf - noise, leaf - noise) for leaf in params.values())
+
+
+def train(opt, loss=loss_fn, **settings):
+    return jo.fit(loss, PARAMS, opt, lambda key: jax.random.normal(key), **SETTINGS | settings)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +47,20 @@ def test_only_many_small_leaves_and_our_own_rules_are_packed(row):
     mesh = jax.make_mesh((8,), ("data",))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     assert layout_that_pays(opt, jax.device_put(PARAMS, everywhere)) is None
+
+
+def test_a_loss_without_matrix_products_is_not_packed(monkeypatch):
+    layout = Layout.of(PARAMS)
+    assert of_products(loss_fn, layout, PARAMS, jnp.zeros(()))
+    assert of_products(jax.checkpoint(jax.jit(loss_fn)), layout, PARAMS, jnp.zeros(()))
+    assert not of_products(without_products, layout, PARAMS, jnp.zeros(()))
+    packed = []
+    monkeypatch.setattr(
+        "jaxopt_edu.training.run.pack_carry", lambda *given: packed.append(1) or pack_carry(*given)
+    )
+    for loss, times in ((without_products, 0), (loss_fn, 1)):
+        train(jo.sgd(0.125), loss, steps=2)
+        assert len(packed) == times
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
