@@ -13,7 +13,7 @@ from jaxopt_edu.core.transform import Page
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.training.loop import Carry
 
-# So many leaves of at most 8 KiB make the optimizer a part of a step that counts: tests/benchmarks/packing.py.
+# From so many leaves of up to 8 KiB on, the optimizer counts in a step (tests/benchmarks/packing.py).
 MANY = 100
 # A dense layer has a product for two leaves, a convolution with batch normalization one for three, and a
 # transformer's layer six for twelve.

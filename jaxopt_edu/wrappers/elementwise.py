@@ -32,6 +32,7 @@ CALLS = {
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
 }
+NOISE = "place_noise"  # core.noise's function, as it is called in a jaxpr
 
 
 class NotElementwiseError(ValueError):
@@ -142,13 +143,13 @@ def _walk(formulas: dict[Any, int], closed: ClosedJaxpr, inputs: Sequence[Value]
 
 def _apply(formulas: dict[Any, int], equation: JaxprEqn, operands: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
+    if params.get("name") == NOISE or name == "random_bits":
+        # Which bits a place gets is a matter of chance in the tree, too.
+        return [Value(_number(formulas, "chance"), None)]
     if name in CALLS:
         return _walk(formulas, params[CALLS[name]], operands)
     if name == "optimization_barrier":
         return operands
-    if name == "random_bits":
-        # Which bits a place gets is a matter of chance in the tree, too.
-        return [Value(_number(formulas, name), None)]
     from_leaves = any(operand.leaf is not None for operand in operands)
     if name == "broadcast_in_dim":
         same_shape = getattr(equation.invars[0].aval, "shape", None) == params["shape"]

@@ -9,8 +9,8 @@ gains.
     x ← high with probability (x − low) / (high − low), else low
 
 The optimizer computes in float32 as before; between steps its float32 arrays are bfloat16. It saves 2
-bytes for each number of the state (4 of Adam's 8 for each parameter) and costs the drawing of random
-bits. float64, complex and scalar leaves stay as they are.
+bytes for each number of the state (4 of Adam's 8 for each parameter) and costs the hashing of random
+bits, which take no memory. float64, complex and scalar leaves stay as they are.
 
 optax can keep Adam's m in bfloat16 (`mu_dtype`), rounded to the nearest, which is harmless for b1 = 0.9
 but not for v; torch has nothing of the kind built in.
@@ -28,11 +28,15 @@ import optax
 
 from jaxopt_edu.core.checks import check_state
 from jaxopt_edu.core.composition import compose
+from jaxopt_edu.core.noise import place_noise
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.core.trees import next_count
 
 if TYPE_CHECKING:
     import chex
+
+
+WORDS = 2  # of 32 random bits, for each array and step
 
 
 class HalfState(NamedTuple):
@@ -90,11 +94,11 @@ class HalfStep:
         (inner,) = self.inner_states(state, 1)
         updates, inner = update_functions[0](updates, inner, params, **extra)
         leaves, treedef = jax.tree.flatten(inner)
-        keys = jax.random.split(jax.random.fold_in(state.key, state.count), max(len(leaves), 1))
+        words = jax.random.bits(jax.random.fold_in(state.key, state.count), (len(leaves), WORDS), jnp.uint32)
         halved = [
             # An optimizer that keeps bfloat16 of its own has rounded it already.
-            stochastic_round(leaf, key) if _is_half(old) and not _is_half(leaf) else leaf
-            for leaf, old, key in zip(leaves, jax.tree.leaves(state.inner), keys, strict=False)
+            _rounded(leaf, own) if _is_half(old) and not _is_half(leaf) else leaf
+            for leaf, old, own in zip(leaves, jax.tree.leaves(state.inner), words, strict=True)
         ]
         return updates, HalfState(next_count(state.count), state.key, jax.tree.unflatten(treedef, halved))
 
@@ -115,10 +119,13 @@ def stochastic_round(x: jax.Array, key: jax.Array) -> jax.Array:
     >>> abs(float(mean) - (1 + 1 / 512)) < 2e-4
     True
     """
+    return _rounded(x, jax.random.bits(key, (WORDS,), jnp.uint32))
+
+
+def _rounded(x: jax.Array, words: jax.Array) -> jax.Array:
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
     # bfloat16 is the upper half of float32: 16 random bits added to the lower half carry with the right odds.
-    noise = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.uint32)
-    carried = jnp.bitwise_and(bits + noise, jnp.uint32(0xFFFF0000))
+    carried = jnp.bitwise_and(bits + (place_noise(words, x.shape) >> 16), jnp.uint32(0xFFFF0000))
     rounded = jax.lax.bitcast_convert_type(carried, jnp.float32)
     largest = float(jnp.finfo(jnp.bfloat16).max)
     return jnp.where(jnp.isfinite(x), jnp.clip(rounded, -largest, largest), x).astype(jnp.bfloat16)

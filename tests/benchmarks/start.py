@@ -50,7 +50,7 @@ from jaxopt_edu.problems import digits, mlp
 params = mlp.init(jax.random.key(0), (64, 32, 32, 10))
 jo.fit(mlp.loss, params, jo.adam(), digits().train, steps={steps}, batch_size=128, key=jax.random.key(1))
 """
-RACE = """
+COMMAND = """
 from jaxopt_edu.cli import main
 assert main({words}) == 0
 """
@@ -59,20 +59,22 @@ assert main({words}) == 0
 def run(quick: bool, bars: Bars) -> list[Report]:
     """Measure imports and jobs."""
     repeats = 1 if quick else 5
-    surface = ["race", "--problem", "bowl", "--methods", "sgd", "--steps", "5"]
-    race = surface if quick else ["race"]
-    with bars.task("start", len(IMPORTS) * repeats + 4) as advance:
-        imports = [
+    small = "race --problem bowl --methods sgd --steps 5"
+    sweep = "sweep digits adam learning_rate=loguniform(1e-4,1) --num 64 --seeds 1"
+    commands = {"race, one method": small} if quick else {"race": "race", "sweep of 64 settings": sweep}
+    jobs: dict[str, Callable[[Path], str]] = {
+        name: lambda folder, words=words: COMMAND.format(words=[*words.split(), "--out", str(folder)])
+        for name, words in commands.items()
+    }
+    jobs["fit on the digits"] = lambda folder: FIT.format(steps=10 if quick else 500)
+    with bars.task("start", len(IMPORTS) * repeats + 2 * len(jobs)) as advance:
+        measured = [
             {"job": name, "cache": "", "seconds": [timed_import(code, advance) for _ in range(repeats)]}
             for name, code in IMPORTS.items()
         ]
-        jobs = [
-            *cold_and_warm("race", lambda folder: RACE.format(words=[*race, "--out", str(folder)]), advance),
-            *cold_and_warm(
-                "fit on the digits", lambda folder: FIT.format(steps=10 if quick else 500), advance
-            ),
-        ]
-    return [report(imports + jobs)]
+        for name, code in jobs.items():
+            measured += cold_and_warm(name, code, advance)
+    return [report(measured)]
 
 
 def timed_import(code: str, advance: Callable[[], None]) -> float:
@@ -88,9 +90,10 @@ def cold_and_warm(job: str, code: Callable[[Path], str], advance: Callable[[], N
     measured = []
     with tempfile.TemporaryDirectory() as place:
         environment = os.environ | {"XDG_CACHE_HOME": f"{place}/cache", "JAX_COMPILATION_CACHE_DIR": ""}
-        if "race" not in job:
+        if "fit" in job:
             environment["JAX_COMPILATION_CACHE_DIR"] = f"{place}/cache"
         else:
+            # The command line keeps a cache by itself.
             del environment["JAX_COMPILATION_CACHE_DIR"]
         for cache in ("cold", "warm"):
             folder = Path(place) / cache

@@ -93,7 +93,7 @@ def test_memory_counts_parameters_gradients_and_state():
 def test_a_warm_start_compiles_less_than_a_cold_one():
     words = ["race", "--problem", "bowl", "--methods", "sgd", "--steps", "5"]
     cold, warm = start.cold_and_warm(
-        "race", lambda folder: start.RACE.format(words=[*words, "--out", str(folder)]), lambda: None
+        "race", lambda folder: start.COMMAND.format(words=[*words, "--out", str(folder)]), lambda: None
     )
     assert cold["picture"] <= cold["seconds"][0]
     assert cold["compilations"] > warm["compilations"] >= 0
