@@ -80,8 +80,9 @@ def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     >>> [float(x) for x in divide(jnp.array([0.0, 3.0]), jnp.array([0.0, 2.0]))]
     [0.0, 1.5]
     """
+    # Nothing comes after the division: its result may stand in memory, and the denominator need not.
     zero = denominator == 0
-    return jnp.where(zero, 0, numerator / jnp.where(zero, 1, denominator))
+    return jnp.where(zero, 0, numerator) / jnp.where(zero, 1, denominator)
 
 
 def squared_magnitude(g: jax.Array) -> jax.Array:
