@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.output import Bars, Report
+from tests.benchmarks.timing import orders
 
 IMPORTS = {
     "import jax, optax": "import jax, optax",
@@ -68,10 +69,11 @@ def run(quick: bool, bars: Bars) -> list[Report]:
     }
     jobs["fit on the digits"] = lambda folder: FIT.format(steps=10 if quick else 500)
     with bars.task("start", len(IMPORTS) * repeats + 2 * len(jobs)) as advance:
-        measured = [
-            {"job": name, "cache": "", "seconds": [timed_import(code, advance) for _ in range(repeats)]}
-            for name, code in IMPORTS.items()
-        ]
+        seconds: dict[str, list[float]] = {name: [] for name in IMPORTS}
+        for order in orders(IMPORTS, repeats):
+            for name in order:
+                seconds[name].append(timed_import(IMPORTS[name], advance))
+        measured = [{"job": name, "cache": "", "seconds": times} for name, times in seconds.items()]
         for name, code in jobs.items():
             measured += cold_and_warm(name, code, advance)
     return [report(measured)]
@@ -81,8 +83,9 @@ def timed_import(code: str, advance: Callable[[], None]) -> float:
     """Seconds from starting Python to the end of an import."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
+    seconds = time.perf_counter() - begun
     advance()
-    return time.perf_counter() - begun
+    return seconds
 
 
 def cold_and_warm(job: str, code: Callable[[Path], str], advance: Callable[[], None]) -> list[dict[str, Any]]:
@@ -92,6 +95,7 @@ def cold_and_warm(job: str, code: Callable[[Path], str], advance: Callable[[], N
         environment = os.environ | {"XDG_CACHE_HOME": f"{place}/cache", "JAX_COMPILATION_CACHE_DIR": ""}
         if "fit" in job:
             environment["JAX_COMPILATION_CACHE_DIR"] = f"{place}/cache"
+            environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         else:
             # The command line keeps a cache by itself.
             del environment["JAX_COMPILATION_CACHE_DIR"]
