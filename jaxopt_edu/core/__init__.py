@@ -5,6 +5,7 @@ from jaxopt_edu.core.composition import chain
 from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import WeightSum, first_count, map_rule, next_count, zeros_like
@@ -13,6 +14,7 @@ __all__ = [
     "FRACTION",
     "NON_NEGATIVE",
     "Hyperparameter",
+    "Layout",
     "Limit",
     "Optimizer",
     "WeightSum",

@@ -176,19 +176,22 @@ class Worker:
         if at == 0 and self.plan.evaluate is not None:
             lanes, record = program(lanes, settings, objective, self._entries(0, padded, layout), 0, 0)
             pieces.append(self._piece(record.evaluation, tile))
-        saved = time.monotonic()
-        stops = self.plan.evaluated_at
+        saved, stops = time.monotonic(), self.plan.evaluated_at
+        unread: Record | None = None
         while at < span.end:
             steps = stops[at + 1] - stops[at]
             entries = self._entries(stops[at], padded, layout)
             lanes, record = program(lanes, settings, objective, entries, stops[at], steps)
-            pieces += self._pieces(record, tile, first=at == 0)
-            at += 1
-            self.report(steps * tile.runs, self._best(pieces[-1]))
+            # The stretch before is read while the devices are at this one.
+            pieces += self._read(unread, tile, stops[at - 1 : at + 1])
+            at, unread = at + 1, record
             if self.store is not None and at < span.end and time.monotonic() - saved > SAVE_SECONDS:
+                pieces += self._read(unread, tile, stops[at - 1 : at + 1])
+                unread = None
                 whole = {label: unpadded(to_host(lanes), tile)}
                 self.store.write_partial(whole, {"at": np.array(at), **_joined(pieces)})
                 saved = time.monotonic()
+        pieces += self._read(unread, tile, stops[at - 1 : at + 1])
         host = unpadded(to_host(lanes), tile)
         diverged_at = host.diverged_at
         ends = np.array(stops[0 if span.begin == 0 else span.begin + 1 : span.end + 1])
@@ -198,11 +201,16 @@ class Worker:
         }
         return Unit(tile.rows, tile.columns, curves, diverged_at, host)
 
-    def _pieces(self, record: Record, tile: Tile, *, first: bool) -> list[dict[str, np.ndarray]]:
-        after = self._piece(record.means | record.evaluation, tile)
-        if not first:
-            return [after]
-        return [self._piece(record.first, tile), after]
+    def _read(self, record: Record | None, tile: Tile, ends: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """What a stretch recorded, reported as well; nothing for none."""
+        if record is None:
+            return []
+        first, last = ends
+        pieces = [self._piece(record.means | record.evaluation, tile)]
+        if first == 0:
+            pieces.insert(0, self._piece(record.first, tile))
+        self.report((last - first) * tile.runs, self._best(pieces[-1]))
+        return pieces
 
     def _piece(self, values: dict[str, jax.Array], tile: Tile) -> dict[str, np.ndarray]:
         return {name: value[..., None] for name, value in unpadded(to_host(values), tile).items()}

@@ -16,6 +16,15 @@ what the update computes is traced, for the tree and packed, and the two have to
 Sharded leaves are refused as well, since one long array would gather them. Random bits (`half_state`) are
 others, as if by another key.
 
+A compiled step that takes a thousand arrays and gives a thousand back spends most of its time on handing
+them over, whatever it computes. In a loop of one's own parameters and state can stay packed, and only the
+loss sees the tree, as in `jo.fit` (Layout is in `jaxopt_edu.core`):
+
+    layout = Layout.of(params)
+    w = layout.pack(params);  s = optimizer.init(w)
+    g = layout.pack(jax.grad(loss)(layout.unpack(w, s.count)))
+    u, s = optimizer.update(g, s, w);  w = optax.apply_updates(w, u)
+
 `optax.flatten` packs all leaves into one, whatever the rule, and makes a kernel of each slice; torch's
 `foreach=True` walks over lists of leaves in one call.
 """
@@ -64,6 +73,22 @@ def packed(optimizer: optax.GradientTransformation) -> Optimizer:
     >>> updates, state = opt.update(params, opt.init(params), params)
     >>> updates["b"].tolist(), state.inner.velocity.together["float32"].shape
     ([-0.10000000149011612, -0.10000000149011612], (6,))
+
+    In a loop of one's own, packed from the first step to the last:
+
+    >>> import jax, optax
+    >>> from jaxopt_edu.core import Layout
+    >>> layout, opt = Layout.of(params), jo.momentum(learning_rate=0.1)
+    >>> def step(carry, _):
+    ...     w, state = carry
+    ...     tree = layout.unpack(w, state.count)
+    ...     gradients = layout.pack(jax.grad(lambda tree: optax.tree.norm(tree, squared=True))(tree))
+    ...     updates, state = opt.update(gradients, state, w)
+    ...     return (optax.apply_updates(w, updates), state), None
+    >>> w = layout.pack(params)
+    >>> (w, state), _ = jax.lax.scan(step, (w, opt.init(w)), length=2)
+    >>> [round(float(x), 2) for x in layout.unpack(w, state.count)["b"]]
+    [0.46, 0.46]
     """
     return compose(packed, init, PackedStep(), [optimizer])
 
