@@ -29,6 +29,7 @@ MARKER = "race.txt"
 DATA = ("digits", "mnist")
 SURFACE_STEPS = 30
 DATA_STEPS = 500
+EVALUATE_EVERY = 20  # steps; looking twice as often would take a tenth longer
 
 EPILOG = """\
 examples:
@@ -209,6 +210,7 @@ def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Ca
                     settings,
                     steps=steps,
                     seeds=options.seeds,
+                    every=EVALUATE_EVERY,
                     advance=lambda made: bars.advance(task, made),
                 )
             )

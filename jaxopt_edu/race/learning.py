@@ -61,6 +61,7 @@ def race_on_data(
     steps: int,
     seeds: int,
     first_seed: int = 0,
+    every: int = EVALUATE_EVERY,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> LearningResult:
     """Train a small network with every setting and seed of one method, all in one compiled program.
@@ -75,6 +76,7 @@ def race_on_data(
         steps: number of steps of each run.
         seeds: number of seeds, first_seed, first_seed + 1, ….
         first_seed: the first of them.
+        every: number of steps from one evaluation to the next.
         advance: called with the number of steps just made by all runs, for a progress bar.
 
     Returns:
@@ -98,7 +100,7 @@ def race_on_data(
         batch_size=min(BATCH_SIZE, len(data.train.labels)),
         # The data are arguments of the compiled program, not constants in it.
         evaluate=Partial(evaluation, data),
-        every=EVALUATE_EVERY,
+        every=every,
         keep=0,
         progress=report,
     )
