@@ -196,21 +196,38 @@ def report(measured: dict[str, Any]) -> Report:
         notes.append("torch is not installed: its row is missing")
     columns = ("who", "ms a run", "range", "× sweep", "first result, s")
     title = f"sweep beside other ways to try {measured['settings']} learning rates"
-    figures = {"sweep-growth": lambda: growth_figure(measured["growth"])}
+    figures = {"sweep": lambda: scaling_figure(measured)}
     return Report(title, columns, lines, notes, [measured], figures)
 
 
-def growth_figure(growth: Sequence[tuple[int, float]]) -> "Figure":
-    """The cost of a run as their number grows."""
+def scaling_figure(measured: dict[str, Any]) -> "Figure":
+    """What a run costs as runs and devices become more, and how much of the peak wider networks reach."""
+    from matplotlib.ticker import LogLocator
+
     from jaxopt_edu.plots.style import dress, new_figure, sample, styles
 
+    style = styles(["jo.sweep"])["jo.sweep"]
     figure = new_figure(5.0)
-    axes = figure.add_subplot()
-    dress(axes, xlabel="runs in one sweep", ylabel="µs a step of a run", grid=True)
-    runs, seconds = zip(*growth, strict=True)
-    axes.add_line(sample(styles(["jo.sweep"])["jo.sweep"], data=(runs, np.multiply(seconds, 1e6))))
-    axes.set(xscale="log", yscale="log")
-    axes.autoscale_view()
+    cost = "µs a step of a run"
+    panels = [
+        ("growth", "runs in one sweep", cost, 1e6),
+        ("devices", "virtual devices", cost, 1e6),
+        ("widths", "numbers in a hidden layer", "% of the peak", 100),
+    ]
+    for axes, (name, xlabel, ylabel, unit) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        dress(axes, xlabel=xlabel, ylabel=ylabel, grid=True)
+        places, values = zip(*measured[name], strict=True)
+        axes.add_line(sample(style, data=(places, np.multiply(values, unit))))
+        axes.set_xscale("log", base=10 if name == "growth" else 2)
+        axes.xaxis.set_major_formatter("{x:,g}")
+        if name == "growth":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:,g}")
+            axes.yaxis.set_minor_formatter("")
+        axes.autoscale_view()
+        if name != "growth":
+            axes.set_ylim(bottom=0)
     return figure
 
 
