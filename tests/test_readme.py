@@ -29,7 +29,9 @@ def test_python_snippets_run_in_order(page: Path, capsys: pytest.CaptureFixture[
     assert "nan" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "tests" / "benchmarks" / "README.md"], ids=lambda page: page.parent.name
+)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target

@@ -155,7 +155,11 @@ class Compiled:
     def rival(self) -> Rival:
         """To be timed, after the steps that are checked."""
         self.steps(CHECKED_STEPS)
-        return Rival(self.steps, self.compile_seconds)
+        return Rival(self.steps, self.compile_seconds, self.renew)
+
+    def renew(self) -> None:
+        """Move everything that a step changes."""
+        self.carry = jax.block_until_ready(jax.tree.map(jnp.copy, self.carry))
 
     def params(self) -> list[np.ndarray]:
         """The parameters now."""

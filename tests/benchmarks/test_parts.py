@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import memory, packing, precision, start, step
+from tests.benchmarks import memory, packing, precision, start, step, sweep
 from tests.benchmarks.output import Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
 from tests.benchmarks.timing import Rival, in_turns, ratio, spread
@@ -87,6 +87,19 @@ def test_memory_counts_parameters_gradients_and_state():
     assert measured["state"] == 8
     assert 16 <= measured["xla"] < 17  # with the gradient; parameters and state are updated in place
     assert memory.report([measured]).rows[0][0] == "adam"
+
+
+def test_the_picture_of_sweeps_shows_all_that_was_measured():
+    measured = {
+        "growth": [(1, 5e-4), (10, 1e-4), (1000, 4e-5)],
+        "devices": [(1, 6e-5), (2, 4e-5)],
+        "widths": [(8, 0.1), (512, 0.3)],
+    }
+    lines = [axes.get_lines()[0] for axes in sweep.scaling_figure(measured).axes]
+    shown = [np.asarray(line.get_xydata()).tolist() for line in lines]
+    assert shown[0] == [[1, pytest.approx(500)], [10, pytest.approx(100)], [1000, pytest.approx(40)]]
+    assert [[place for place, _ in points] for points in shown[1:]] == [[1, 2], [8, 512]]
+    assert shown[2][1][1] == pytest.approx(30)
 
 
 @pytest.mark.slow
