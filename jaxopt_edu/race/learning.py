@@ -15,7 +15,6 @@ from jaxopt_edu.sweeps.sweep import sweep
 
 HIDDEN = (32, 32)
 BATCH_SIZE = 128
-EVALUATE_EVERY = 10
 
 
 class LearningResult(NamedTuple):
@@ -61,7 +60,7 @@ def race_on_data(
     steps: int,
     seeds: int,
     first_seed: int = 0,
-    every: int = EVALUATE_EVERY,
+    every: int = 10,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> LearningResult:
     """Train a small network with every setting and seed of one method, all in one compiled program.
