@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import jax
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.extra import call_update, takes_any
 from jaxopt_edu.core.transform import Foreign, Optimizer
 
 if TYPE_CHECKING:
@@ -196,12 +198,13 @@ def _partials(optimizer: optax.GradientTransformation) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class ForeignWithoutExtraArguments(Foreign):
-    """The update of an optax transform that takes no extra arguments, made to ignore them."""
+class ForeignUpdate(Foreign):
+    """The update of another library's transform, handed those extra arguments that it takes."""
 
-    def __call__(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
-        """Call the update without the extra arguments."""
-        return super().__call__(updates, state, params)
+    def __call__(self, *arguments: Any, **extra: Any) -> Any:
+        """Call the update."""
+        with jax.numpy_dtype_promotion("standard"):
+            return call_update(self.function, arguments, extra)
 
 
 def _init_leaf(transform: optax.GradientTransformation) -> Partial:
@@ -209,8 +212,12 @@ def _init_leaf(transform: optax.GradientTransformation) -> Partial:
 
 
 def _update_leaf(transform: optax.GradientTransformation) -> Partial:
-    if isinstance(transform.update, Partial):
-        return transform.update
-    if isinstance(transform, optax.GradientTransformationExtraArgs):
-        return Partial(Foreign(transform.update))
-    return Partial(ForeignWithoutExtraArguments(transform.update))
+    update: Any = transform.update
+    if not isinstance(update, Partial):
+        return Partial(ForeignUpdate(update))
+    # A Partial of the user's own may take no extra arguments; its leaves stay what they are.
+    return (
+        update
+        if takes_any(update.func)
+        else Partial(ForeignUpdate(update.func), *update.args, **update.keywords)
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.extra import call_update
 from jaxopt_edu.core.transform import Optimizer
 
 
@@ -147,7 +148,7 @@ class LiftedPage:
         numbers = {name: value for name, value in keywords.items() if name in names}
         extra = {name: value for name, value in keywords.items() if name not in names}
         with jax.numpy_dtype_promotion("standard"):
-            return self.rebuild(numbers).update(updates, state, params, **extra)
+            return call_update(self.rebuild(numbers).update, (updates, state, params), extra)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.training.objective import objective
 
@@ -47,8 +48,8 @@ def make_step(
         params  ← params + optimizer.update(conj(g), …)
 
     The gradient of a real loss by complex parameters is conjugated here, since `jax.grad` gives the
-    conjugate of the direction of steepest ascent. Transforms that want `value`, `grad` and `value_fn` get
-    them.
+    conjugate of the direction of steepest ascent. Transforms that take `value`, `grad`, `value_fn(params)` or
+    `grad_fn(params, i)` get them.
 
     Args:
         loss_fn: `loss_fn(params, batch) -> loss` or `(loss, metrics)`; if stateful, `loss_fn(params,
@@ -61,7 +62,7 @@ def make_step(
     Returns:
         `step(carry, entry) -> (carry, (loss, metrics))`; the loss is that before the update.
     """
-    transform = optax.with_extra_args_support(optimizer)
+    transform = as_pytree(optimizer)
     loss_and_outcome = objective(loss_fn, stateful=stateful)
 
     def step(carry: Carry, entry: Any) -> tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]:
@@ -70,12 +71,21 @@ def make_step(
         def value_fn(params: Any) -> jax.Array:
             return loss_and_outcome(params, carry.model_state, batch)[0]
 
+        def grad_fn(params: Any, _: Any = None) -> Any:
+            return jax.tree.map(jnp.conj, jax.grad(value_fn)(params))
+
         params = carry.params if layout is None else layout.unpack(carry.params, carry.state.count)
         evaluate = jax.value_and_grad(loss_and_outcome, has_aux=True)
         (loss, outcome), gradients = evaluate(params, carry.model_state, batch)
         gradients = jax.tree.map(jnp.conj, gradients if layout is None else layout.pack(gradients))
         updates, state = transform.update(
-            gradients, carry.state, carry.params, value=loss, grad=gradients, value_fn=value_fn
+            gradients,
+            carry.state,
+            carry.params,
+            value=loss,
+            grad=gradients,
+            value_fn=value_fn,
+            grad_fn=grad_fn,
         )
         params = optax.apply_updates(carry.params, updates)
         return Carry(params, state, outcome.model_state), (loss, outcome.metrics)
