@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# optax's line searches refuse what they and their value_fn do not know, so this goes only to who names it.
+BY_NAME_ONLY = ("grad_fn",)
 UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
@@ -37,9 +39,12 @@ def call_update(update: Callable[..., Any], arguments: tuple[Any, ...], extra: M
     >>> call_update(lambda updates, state, params=None: updates, (1, (), None), {"value": 2.0})
     1
     """
-    if not takes_any(update):
-        named = _parameters(update)
-        extra = {name: value for name, value in extra.items() if name in named}
+    named, any_other = _parameters(update), takes_any(update)
+    extra = {
+        name: value
+        for name, value in extra.items()
+        if name in named or (any_other and name not in BY_NAME_ONLY)
+    }
     refused: list[str] = []
     while True:
         offered = {name: value for name, value in extra.items() if name not in refused}
