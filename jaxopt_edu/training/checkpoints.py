@@ -1,10 +1,13 @@
 """Checkpoints of a run: a folder of files that are each written whole, of which the last few are kept."""
 
+import json
 import os
 import re
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -15,6 +18,7 @@ from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry
 
 NAME = re.compile(r"step-(\d{10})(\.npz|\.orbax)")
+NOTES = "notes"
 WRITERS = {".npz": "CheckpointFolder", ".orbax": "OrbaxFolder"}
 
 
@@ -26,12 +30,30 @@ class Identity(NamedTuple):
     replacement: bool
 
 
+class Best(NamedTuple):
+    """The best moment of a run so far.
+
+    Attributes:
+        params: the parameters then.
+        step: the number of steps made.
+        value: what they were judged by.
+        model_state: the model's own state then; None for a model without.
+    """
+
+    params: Any
+    step: int
+    value: float
+    model_state: Any = None
+
+
 class Checkpoint(NamedTuple):
     """One moment of a run, complete."""
 
     step: int
     carry: Carry
     history: History
+    best: Best | None = None
+    notes: Mapping[str, Any] = MappingProxyType({})  # JSON: what else must be known to go on
 
 
 class Checkpoints(ABC):
@@ -47,7 +69,7 @@ class Checkpoints(ABC):
     def __init__(self, path: str | os.PathLike[str], *, keep: int = 3) -> None:
         if keep < 1:
             raise ValueError(f"keep = {keep}: at least the newest checkpoint has to be kept.")
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # the program may change its folder on the way
         self.keep = keep
 
     def steps(self) -> list[int]:
@@ -184,8 +206,16 @@ def write_npz(
         identity: what the run was asked to be.
         extra: further arrays by name.
     """
-    content = {"identity": identity._asdict(), "carry": checkpoint.carry, "step": checkpoint.step}
-    save(path, content, extra=_flat(checkpoint.history) | (extra or {}))
+    content: dict[str, Any] = {
+        "identity": identity._asdict(),
+        "carry": checkpoint.carry,
+        "step": checkpoint.step,
+    }
+    notes = {"has_best": checkpoint.best is not None} | dict(checkpoint.notes)
+    if checkpoint.best is not None:
+        content["best"] = checkpoint.best
+    written = {NOTES: np.frombuffer(json.dumps(notes).encode(), np.uint8)}
+    save(path, content, extra=_flat(checkpoint.history) | written | (extra or {}))
 
 
 def read_npz(path: Path, step: int, like: Carry, identity: Identity) -> Checkpoint:
@@ -203,7 +233,13 @@ def read_npz(path: Path, step: int, like: Carry, identity: Identity) -> Checkpoi
     Raises:
         ValueError: the file is damaged, or of another run.
     """
-    content = load(path, {"identity": identity._asdict(), "carry": like, "step": step})
+    extra = read(path)
+    # There were none in the first edition.
+    notes = json.loads(extra[NOTES].tobytes()) if NOTES in extra else {}
+    content: dict[str, Any] = {"carry": like, "step": step}
+    if notes.pop("has_best", False):
+        content["best"] = best_like(like)
+    content = _load(path, content, identity)
     stored = Identity(**content["identity"])
     for field, asked in identity._asdict().items():
         if not np.array_equal(_plain(getattr(stored, field)), _plain(asked)):
@@ -211,7 +247,26 @@ def read_npz(path: Path, step: int, like: Carry, identity: Identity) -> Checkpoi
                 f"{path} is of another run: its {field} is {_plain(getattr(stored, field))}, "
                 f"but {_plain(asked)} was asked for."
             )
-    return Checkpoint(step, content["carry"], _history(read(path)))
+    return Checkpoint(step, content["carry"], _history(extra), content.get("best"), notes)
+
+
+def _load(path: Path, content: dict[str, Any], identity: Identity) -> dict[str, Any]:
+    try:
+        return load(path, content | {"identity": identity._asdict()})
+    except ValueError as error:
+        if not is_key(identity.key):
+            raise
+        # The first edition kept a key of the older kind as the integers that it is.
+        older = identity._replace(key=jax.random.key_data(identity.key))
+        try:
+            return load(path, content | {"identity": older._asdict()})
+        except ValueError:
+            raise error from None
+
+
+def best_like(like: Carry) -> Best:
+    """What the best moment of a run of such a carry looks like."""
+    return Best(like.params, 0, 0.0, like.model_state)
 
 
 def _remove(path: Path) -> None:

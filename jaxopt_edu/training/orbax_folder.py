@@ -12,7 +12,14 @@ import numpy as np
 
 from jaxopt_edu.files import whole_folder
 from jaxopt_edu.storage import is_key, named_leaves, read
-from jaxopt_edu.training.checkpoints import Checkpoint, Checkpoints, Identity, read_npz, write_npz
+from jaxopt_edu.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    Identity,
+    best_like,
+    read_npz,
+    write_npz,
+)
 from jaxopt_edu.training.loop import Carry
 
 REST = "rest.npz"  # all but the arrays, and what must be true of these
@@ -54,14 +61,15 @@ class OrbaxFolder(Checkpoints):
                 f"OrbaxFolder: there are {jax.process_count()} processes, each of which would write "
                 f"{path.name} by itself; use orbax's CheckpointManager from a callback."
             )
-        carry = checkpoint.carry
+        both = (checkpoint.carry, checkpoint.best)
         with whole_folder(path, REST) as draft:
-            if arrays := {key: _data(leaf) for key, leaf in _numbered(carry).items()}:
+            if arrays := {key: _data(leaf) for key, leaf in _numbered(both).items()}:
                 with self._orbax.PyTreeCheckpointer() as checkpointer:
                     checkpointer.save(draft / ARRAYS, arrays)
-            checks = {"kinds": _kinds(carry), "checksums": _checksums(draft)}
+            checks = {"kinds": _kinds(checkpoint.carry), "checksums": _checksums(draft)}
             extra = {CHECKS: np.frombuffer(json.dumps(checks).encode(), np.uint8)}
-            write_npz(draft / REST, checkpoint._replace(carry=_rest(carry)), identity, extra)
+            carry, best = _rest(both)
+            write_npz(draft / REST, checkpoint._replace(carry=carry, best=best), identity, extra)
 
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
         path = self.file(step).absolute()
@@ -76,9 +84,11 @@ class OrbaxFolder(Checkpoints):
             if found.get(name) != checksum:
                 happened = "has changed" if name in found else "is missing"
                 raise ValueError(f"{path} is damaged: its file {name} {happened}.")
-        return checkpoint._replace(carry=self._filled(path / ARRAYS, like, checkpoint.carry))
+        wanted = (like, None if checkpoint.best is None else best_like(like))
+        carry, best = self._filled(path / ARRAYS, wanted, (checkpoint.carry, checkpoint.best))
+        return checkpoint._replace(carry=carry, best=best)
 
-    def _filled(self, path: Path, like: Carry, rest: Carry) -> Carry:
+    def _filled(self, path: Path, like: Any, rest: Any) -> Any:
         wanted = _numbered(like)
         if not wanted:
             return rest
@@ -103,8 +113,8 @@ def _orbax() -> Any:
     return orbax.checkpoint
 
 
-def _rest(carry: Carry) -> Carry:
-    return jax.tree.map(lambda leaf: np.zeros(0, bool) if _is_held(leaf) else leaf, carry)
+def _rest(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.zeros(0, bool) if _is_held(leaf) else leaf, tree)
 
 
 def _is_held(leaf: Any) -> bool:
@@ -112,9 +122,9 @@ def _is_held(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and leaf.size > 0
 
 
-def _numbered(carry: Carry) -> dict[str, jax.Array]:
+def _numbered(tree: Any) -> dict[str, jax.Array]:
     # Orbax makes paths of names, and not every name of a parameter is one.
-    return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(carry)) if _is_held(leaf)}
+    return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree)) if _is_held(leaf)}
 
 
 def _data(leaf: jax.Array) -> jax.Array:
