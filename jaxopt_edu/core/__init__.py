@@ -7,6 +7,7 @@ from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
+from jaxopt_edu.core.reductions import norm, tree_dot, tree_norm, tree_sum
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import WeightSum, first_count, map_rule, next_count, zeros_like
 
@@ -29,11 +30,15 @@ __all__ = [
     "lift",
     "map_rule",
     "next_count",
+    "norm",
     "replace",
     "settings",
     "squared_magnitude",
     "squared_root",
     "stack",
+    "tree_dot",
+    "tree_norm",
+    "tree_sum",
     "unstack",
     "zeros_like",
 ]

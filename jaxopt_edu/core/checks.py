@@ -181,6 +181,20 @@ def check_state(owner: str, state: Any, state_type: type) -> None:
         )
 
 
+def check_given(owner: str, params: Any) -> None:
+    """Refuse a call without the parameters that a rule reads.
+
+    Args:
+        owner: the optimizer's name.
+        params: what update was given.
+
+    Raises:
+        ValueError: params is None.
+    """
+    if params is None:
+        raise ValueError(f"{owner}.update needs the parameters: call update(gradients, state, params).")
+
+
 def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         yield jax.tree_util.keystr(path) or "(the whole tree)", leaf

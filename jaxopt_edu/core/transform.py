@@ -3,14 +3,21 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.checks import Limit, check_kinds, check_matches, check_state, checked_number
+from jaxopt_edu.core.checks import (
+    Limit,
+    check_given,
+    check_kinds,
+    check_matches,
+    check_state,
+    checked_number,
+)
 from jaxopt_edu.core.trees import ValueInForce
 
 if TYPE_CHECKING:
@@ -26,6 +33,9 @@ def build(
     init: Callable[..., Any],
     update: Callable[..., Any],
     limits: Mapping[str, Limit],
+    *,
+    static: Mapping[str, Any] | None = None,
+    evaluated_at: Callable[..., "chex.ArrayTree"] | None = None,
     **hyperparameters: Hyperparameter,
 ) -> Optimizer:
     """Make an optimizer out of its page's functions and its hyperparameters.
@@ -35,8 +45,13 @@ def build(
         state_type: the NamedTuple that `init` returns; it has a field `count`.
         init: `init(params) -> state`.
         update: `update(gradients, state, **hyperparameters) -> (updates, state)`, given the
-            hyperparameters in force at this step.
+            hyperparameters in force at this step. One that has an argument `params` reads the parameters:
+            `update(gradients, state, params, **hyperparameters)`, and a call without them is refused.
         limits: which values each hyperparameter may take.
+        static: arguments of the factory that are no numbers and no leaves, such as a count of iterations or a
+            function; hashable. `update` gets them by name, and so does `init` if it has arguments so named.
+        evaluated_at: `evaluated_at(params, state, **hyperparameters) -> params`, for an optimizer whose
+            result is at another point than the one that it holds; see `evaluation_params`.
         **hyperparameters: numbers, or schedules (functions of the step count).
 
     Returns:
@@ -49,19 +64,43 @@ def build(
     """
     name = factory.__name__
     leaves = {key: _leaf(name, key, value, limits[key]) for key, value in hyperparameters.items()}
-    page = Page(factory, state_type, update, tuple(sorted(limits.items())))
-    return Optimizer(Partial(init), Partial(page, **leaves))
+    constants = tuple((static or {}).items())
+    page = Page(factory, state_type, update, tuple(sorted(limits.items())), constants, evaluated_at)
+    named = tuple((key, value) for key, value in constants if key in _arguments(init))
+    return Optimizer(Partial(Init(init, named) if named else init), Partial(page, **leaves))
 
 
 @dataclass(frozen=True)
+class Init:
+    """The init of an optimizer with arguments that are no numbers."""
+
+    function: Callable[..., Any]
+    static: tuple[tuple[str, Any], ...]
+
+    def __call__(self, params: "chex.ArrayTree") -> Any:
+        """The first state."""
+        return self.function(params, **dict(self.static))
+
+
+@dataclass(frozen=True, repr=False)
 class Page:
     """The static half of an optimizer: which page it is from. Called, it is the optimizer's update."""
 
     factory: Callable[..., Optimizer]
     state_type: type
     update: Callable[..., Any]
-    # Not in the text by which a stored optimizer is known: a limit's wording may change.
-    limits: tuple[tuple[str, Limit], ...] = field(repr=False)
+    limits: tuple[tuple[str, Limit], ...]
+    static: tuple[tuple[str, Any], ...] = ()
+    evaluated_at: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        # The text by which a stored optimizer is known. A limit's wording may change, and so may the folder in
+        # which a page lies.
+        package, _, page = self.state_type.__module__.partition(".optimizers.")
+        module = f"{package}.optimizers.{page.rpartition('.')[2]}" if page else package
+        state_type = f"<class '{module}.{self.state_type.__qualname__}'>"
+        static = f", static={self.static!r}" if self.static else ""
+        return f"Page(factory={self.factory!r}, state_type={state_type}, update={self.update!r}{static})"
 
     @property
     def name(self) -> str:
@@ -69,8 +108,9 @@ class Page:
         return self.factory.__name__
 
     def arguments(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters in the order of the factory's signature."""
-        return {name: keywords[name] for name in inspect.signature(self.factory).parameters}
+        """Everything that the factory was given, in the order of its signature."""
+        given = {**dict(self.static), **keywords}
+        return {name: given[name] for name in _arguments(self.factory)}
 
     def in_force(self, keywords: Mapping[str, Any], state: Any) -> dict[str, Any]:
         """The hyperparameters as numbers: schedules are asked at the state's count."""
@@ -78,7 +118,14 @@ class Page:
         return {
             name: value(state.count) if callable(value) else value
             for name, value in self.arguments(keywords).items()
+            if name in keywords
         }
+
+    def values(self, keywords: Mapping[str, Any], state: Any) -> dict[str, "ValueInForce"]:
+        """The hyperparameters as `update` and `evaluated_at` get them: to be cast to a leaf's dtype."""
+        limits = dict(self.limits)
+        in_force = self.in_force(keywords, state).items()
+        return {name: ValueInForce(value, limits[name]) for name, value in in_force}
 
     def __call__(
         self,
@@ -88,14 +135,19 @@ class Page:
         **keywords: Any,
     ) -> tuple["chex.ArrayTree", Any]:
         """One step: gradients in, updates out. Extra arguments that optax passes along are let through."""
-        values = self.in_force(keywords, state)
+        values = self.values(keywords, state) | dict(self.static)
         if params is not None:
             check_matches("gradient", updates, "parameter", params)
             check_kinds(updates, params)
-        limits = dict(self.limits)
-        return self.update(
-            updates, state, **{name: ValueInForce(value, limits[name]) for name, value in values.items()}
-        )
+        if "params" not in _arguments(self.update):
+            return self.update(updates, state, **values)
+        check_given(self.name, params)
+        return self.update(updates, state, params, **values)
+
+
+@functools.lru_cache(maxsize=256)
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 def _leaf(owner: str, name: str, value: Any, limit: Limit) -> Any:

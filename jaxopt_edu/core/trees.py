@@ -137,6 +137,7 @@ def map_rule(
     rule: Callable[..., Any],
     gradients: "chex.ArrayTree",
     *states: "chex.ArrayTree",
+    params: "chex.ArrayTree | None" = None,
     **values: Any,
 ) -> Any:
     """Apply a rule written for one array to every leaf of a tree.
@@ -145,12 +146,13 @@ def map_rule(
     they had, and updates come back in the gradient's dtype.
 
     Args:
-        rule: called as rule(g, *state_arrays, **scalars); returns the update, followed by the new
-            state arrays if there are any.
+        rule: called as rule(g, *state_arrays, **scalars), or rule(g, w, *state_arrays, **scalars) with
+            params; returns the update, followed by the new state arrays if there are any.
         gradients: pytree of floating or complex arrays; None is an empty subtree.
         *states: pytrees of the same structure and shapes.
-        **values: hyperparameters in force and the step count; each has shape () and is cast to the
-            leaf's working dtype.
+        params: the parameters w, for a rule that reads them: of the same structure and shapes.
+        **values: hyperparameters in force, the step count, numbers of the whole tree such as a norm; each has
+            shape () and is cast to the leaf's working dtype.
 
     Returns:
         The updates; with states, a tuple (updates, *new_states).
@@ -163,36 +165,46 @@ def map_rule(
     for state in states:
         check_matches("gradient", gradients, "entry of the state", state)
     leaves, treedef = jax.tree.flatten(gradients)
-    rows = [(jnp.asarray(g), *rest) for g, *rest in zip(leaves, *map(jax.tree.leaves, states), strict=True)]
+    read = [()] * len(leaves) if params is None else [(jnp.asarray(w),) for w in jax.tree.leaves(params)]
+    rows = [
+        Row(jnp.asarray(g), w, tuple(rest))
+        for g, w, *rest in zip(leaves, read, *map(jax.tree.leaves, states), strict=True)
+    ]
     # Once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
     scalars = {
-        work: {name: value.astype(work) for name, value in values.items()} for work in set(map(_work, rows))
+        work: {name: value.astype(work) for name, value in values.items()}
+        for work in {row.work() for row in rows}
     }
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((rows, scalars)))
     apply = _apply_once_traced if traced else _apply
-    results = [apply(rule, row, scalars[_work(row)]) for row in rows]
+    results = [apply(rule, row, scalars[row.work()]) for row in rows]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
     trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
     return trees if states else trees[0]
 
 
-def _work(row: tuple[jax.Array, ...]) -> jnp.dtype:
-    # The state's dtype decides, if there is one.
-    return working_dtype(row[min(1, len(row) - 1)].dtype)
+class Row(NamedTuple):
+    """What a rule is given for one leaf."""
+
+    gradient: jax.Array
+    read: tuple[jax.Array, ...]  # the parameter, if the rule reads it
+    states: tuple[jax.Array, ...]
+
+    def work(self) -> jnp.dtype:
+        """The dtype in which it is worked on: the state's decides, if there is one, else the parameter's."""
+        return working_dtype((*self.states, *self.read, self.gradient)[0].dtype)
 
 
-def _apply(
-    rule: Callable[..., Any], row: tuple[jax.Array, ...], scalars: dict[str, jax.Array]
-) -> tuple[jax.Array, ...]:
-    g, *states = row
-    arrays = [array.astype(_like(array.dtype, _work(row))) for array in row]
+def _apply(rule: Callable[..., Any], row: Row, scalars: dict[str, jax.Array]) -> tuple[jax.Array, ...]:
+    work = row.work()
+    g, *others = (array.astype(_like(array.dtype, work)) for array in jax.tree.leaves(row))
     # A real number times a complex array is no accident here, though strict promotion calls it one.
     promotion = "standard" if jnp.iscomplexobj(g) else jax.config.jax_numpy_dtype_promotion  # type: ignore[attr-defined]
     with jax.numpy_dtype_promotion(promotion):
-        result = rule(*arrays, **scalars)
-    update, *new_states = result if states else (result,)
-    return update.astype(g.dtype), *(
-        new.astype(old.dtype) for new, old in zip(new_states, states, strict=True)
+        result = rule(g, *others, **scalars)
+    update, *new_states = result if row.states else (result,)
+    return update.astype(row.gradient.dtype), *(
+        new.astype(old.dtype) for new, old in zip(new_states, row.states, strict=True)
     )
 
 

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_edu.core.checks import check_matches, check_parameters, check_state
+from jaxopt_edu.core.checks import check_given, check_matches, check_parameters, check_state
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.core.trees import working_array
@@ -99,10 +99,7 @@ class CompensatedStep:
         Raises:
             ValueError: params is missing.
         """
-        if params is None:
-            raise ValueError(
-                "compensated.update needs the parameters: call update(gradients, state, params)."
-            )
+        check_given("compensated", params)
         (inner,) = self.inner_states(state, 1)
         check_matches("gradient", updates, "parameter", params)
         steps, inner = update_functions[0](
