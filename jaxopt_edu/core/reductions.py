@@ -1,7 +1,7 @@
 """Numbers of the whole tree: sums over all leaves, in at least float32.
 
-A float32 sum of n numbers, added one after another, loses up to n roundings, and a distance or an average that
-is made of it drifts. XLA adds up pieces of some dozens of numbers and then the pieces' sums, which
+A float32 sum of n numbers, added one after another, loses up to n roundings, and a distance or an average
+that is made of it drifts. XLA adds up pieces of some dozens of numbers and then the pieces' sums, which
 tests/core/test_reductions.py holds it to.
 """
 
@@ -22,8 +22,8 @@ def tree_sum(function: Callable[..., jax.Array], *trees: "chex.ArrayTree") -> ja
     """The sum, over all leaves and places, of a function written for one array of each tree.
 
     Args:
-        function: called as function(x, y, …) with a leaf of each tree in its working dtype (at least float32);
-            returns a real array of any shape.
+        function: called as function(x, y, …) with a leaf of each tree in its working dtype (at least
+            float32); returns a real array of any shape.
         *trees: pytrees of the same structure and shapes.
 
     Returns:

@@ -94,8 +94,8 @@ class Page:
     evaluated_at: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
-        # The text by which a stored optimizer is known. A limit's wording may change, and so may the folder in
-        # which a page lies.
+        # The text by which a stored optimizer is known. A limit's wording may change, and so may the
+        # folder in which a page lies.
         package, _, page = self.state_type.__module__.partition(".optimizers.")
         module = f"{package}.optimizers.{page.rpartition('.')[2]}" if page else package
         state_type = f"<class '{module}.{self.state_type.__qualname__}'>"

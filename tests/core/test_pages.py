@@ -35,7 +35,7 @@ class MomentumState(NamedTuple):
     m: Any
 
 
-def decayed(learning_rate=0.5, rate=0.25):
+def decayed(learning_rate=0.5, rate=0.25) -> Any:
     return build(decayed, CountState, init, decayed_update, LIMITS, learning_rate=learning_rate, rate=rate)
 
 
@@ -53,7 +53,7 @@ def decayed_rule(g, w, *, learning_rate, rate):
     return -learning_rate * (g + rate * w)
 
 
-def remembering(learning_rate=0.5):
+def remembering(learning_rate=0.5) -> Any:
     return build(
         remembering, MomentumState, remembering_init, remembering_update, LIMITS, learning_rate=learning_rate
     )
@@ -73,7 +73,7 @@ def remembering_rule(g, w, m, *, learning_rate):
     return -learning_rate * norm(w) * m, m
 
 
-def normalized(learning_rate=1.0):
+def normalized(learning_rate=1.0) -> Any:
     return build(normalized, CountState, init, normalized_update, LIMITS, learning_rate=learning_rate)
 
 
@@ -86,7 +86,7 @@ def normalized_rule(g, *, learning_rate, length):
     return -learning_rate * g / length
 
 
-def powered(learning_rate=0.5, powers=(1, 2), scale=abs):
+def powered(learning_rate=0.5, powers=(1, 2), scale=abs) -> Any:
     static = {"powers": powers, "scale": scale}
     return build(
         powered,
@@ -138,7 +138,7 @@ def test_and_before_what_it_remembers():
 )
 def test_an_update_without_them_names_the_call(around, owner):
     opt = around(decayed())
-    message = rf"^{owner}\.update needs the parameters: call update\(gradients, state, params\)\."
+    message = rf"{owner}\.update needs the parameters: call update\(gradients, state, params\)\."
     with pytest.raises(ValueError, match=message):
         opt.update(GRADIENTS, opt.init(PARAMS))
 
@@ -161,7 +161,8 @@ def test_of_wide_parameters_and_narrow_gradients_the_wide_ones_say_in_what_is_wo
 def test_it_is_still_data_and_still_packs():
     run = jax.jit(lambda opt, params: opt.update(GRADIENTS, opt.init(params), params)[0])
     expected = run(decayed(), PARAMS)
-    for around in (jo.packed, jo.compensated, lambda opt: jo.half_state(opt, jax.random.key(0))):
+    arounds: Any = (jo.packed, jo.compensated, lambda opt: jo.half_state(opt, jax.random.key(0)))
+    for around in arounds:
         found = run(around(decayed()), PARAMS)
         assert jax.tree.map(lambda u: u.tolist(), found) == jax.tree.map(lambda u: u.tolist(), expected)
     hypergradient = jax.grad(lambda opt: run(opt, PARAMS)["b"][0])(decayed())
@@ -185,7 +186,7 @@ def test_it_is_cast_to_each_leafs_dtype(x64):
 def test_a_rule_that_mixes_leaves_or_places_is_no_rule_to_pack():
     params = {"w": jnp.ones(2), "b": jnp.ones(3)}
     for opt, reason in ((normalized(), "reduce_sum"), (remembering(), "reduce_sum")):
-        packed = jo.packed(opt)
+        packed: Any = jo.packed(opt)
         with pytest.raises(
             ValueError, match=f"does not treat every number alike: its update makes a {reason}"
         ):
@@ -214,7 +215,8 @@ def test_constants_are_part_of_the_structure_and_survive_replace_and_pickle():
 
 
 def test_the_text_of_a_stored_optimizer_is_no_other_for_the_folder_its_page_lies_in():
-    text = repr(jo.adam().update.func)
+    adam: Any = jo.adam()
+    text = repr(adam.update.func)
     assert "state_type=<class 'jaxopt_edu.optimizers.adam.AdamState'>, update=<function update at" in text
     assert text.startswith("Page(factory=<function adam at")
     assert "static" not in text
