@@ -19,9 +19,9 @@ from jaxopt_edu import schedules
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
-from jaxopt_edu.sweeps import distributions
-from jaxopt_edu.sweeps.distributions import Distribution
-from jaxopt_edu.sweeps.space import grid, sample
+from jaxopt_edu.sweeps.space import distributions
+from jaxopt_edu.sweeps.space.distributions import Distribution
+from jaxopt_edu.sweeps.space.settings import grid, sample
 
 DISTRIBUTIONS = ("uniform", "loguniform", "quniform", "randint", "normal", "choice")
 SCHEDULES = ("constant", "linear", "warmup", "exponential", "cosine", "warmup_cosine")

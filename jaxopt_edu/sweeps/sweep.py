@@ -15,16 +15,17 @@ from jaxopt_edu.core.checks import check_parameters
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.sweeps.archive import write_result
-from jaxopt_edu.sweeps.assembly import assemble
-from jaxopt_edu.sweeps.group import run_group
-from jaxopt_edu.sweeps.groups import kinds_of, plan_groups
-from jaxopt_edu.sweeps.identity import optimizer_keys
-from jaxopt_edu.sweeps.lanes import RUNS, TRAINING_LOSS, evaluation_of
-from jaxopt_edu.sweeps.plan import Plan, evaluation_steps, same_for_all, specification
+from jaxopt_edu.sweeps.engine.assembly import assemble
+from jaxopt_edu.sweeps.engine.cohorts import run_group
+from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
+from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
+from jaxopt_edu.sweeps.engine.plan import Plan, evaluation_steps, same_for_all, specification
+from jaxopt_edu.sweeps.folder.archive import write_result
+from jaxopt_edu.sweeps.folder.identity import optimizer_keys
+from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
-from jaxopt_edu.sweeps.results import Mode, SweepResult
-from jaxopt_edu.sweeps.store import Store
+from jaxopt_edu.sweeps.results.result import SweepResult
+from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS, Mode
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.progress import progress_bar

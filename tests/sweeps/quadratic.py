@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweeps.results import SweepResult, TopRun
+from jaxopt_edu.sweeps.results.result import SweepResult
+from jaxopt_edu.sweeps.results.runs import TopRun
 
 STEPS = 20
 EVERY = 5

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweeps import lanes, program
+from jaxopt_edu.sweeps.engine import lanes, program
 from jaxopt_edu.sweeps.pruning import Halving, Hyperband, MedianStopping, PopulationBased, Rung
 from tests.sweeps.regression import SGDS, run
 
@@ -138,6 +138,7 @@ def test_survivors_are_computed_in_a_smaller_batch():
             seen.append(jax.tree.leaves(these)[0].shape[0])
             return lower(these, *rest, **options)
 
+    program.compiled.cache_clear()  # or another test's program of the same shape is not compiled again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "advance", Spy)
         run(settings, prune=Halving(min_steps=1, factor=4), seeds=1)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweeps.program import compiled
+from jaxopt_edu.sweeps.engine.program import compiled
 from tests.sweeps.regression import (
     ADAMS,
     BATCH,

@@ -1,0 +1,107 @@
+"""Compiled programs: one for each structure of optimizer and shape of tile, kept for the next sweep."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.sweeps.engine.host import placed_array
+from jaxopt_edu.sweeps.engine.lanes import Lanes, Layout, Objective, Record, Rules, advance, entries_spec
+
+SHARE_OF_MEMORY = 0.5
+MEMORY = Path("/proc/meminfo")
+
+
+class Program:
+    """A compiled `advance` for tiles of one shape.
+
+    Args:
+        lanes: the runs' arrays, or their shapes.
+        settings: the stacked optimizers.
+        objective: what all runs do.
+        entries: what batches are made of.
+        rules: how it is compiled.
+    """
+
+    def __init__(self, lanes: Any, settings: Any, objective: Objective, entries: Any, rules: Rules) -> None:
+        number = placed_array(np.int32(0), rules.layout.sharding())
+        leaves, treedef = jax.tree.flatten((lanes, settings, objective, entries, number, number))
+        self.compiled = compiled(treedef, tuple(map(_shape, leaves)), rules)
+        self.rules = rules
+
+    def __call__(
+        self, lanes: Lanes, settings: Any, objective: Objective, entries: Any, first: int, steps: int
+    ) -> tuple[Lanes, Record]:
+        """Make steps, as `lanes.advance`."""
+        numbers = (placed_array(np.int32(number), self.rules.layout.sharding()) for number in (first, steps))
+        return self.compiled(lanes, settings, objective, entries, *numbers)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory that the compiler says it takes is there, on each device."""
+        needed = self.compiled.memory_analysis()
+        if needed is None:
+            return True
+        devices = self.rules.layout.mesh.local_devices
+        bytes_needed = (
+            needed.temp_size_in_bytes
+            + needed.argument_size_in_bytes
+            + needed.output_size_in_bytes
+            - needed.alias_size_in_bytes
+        )
+        return bytes_needed <= SHARE_OF_MEMORY * _free_memory(devices[0]) / _sharing(devices)
+
+
+@lru_cache(maxsize=64)
+def compiled(treedef: Any, shapes: tuple[Any, ...], rules: Rules) -> Any:
+    """The compiled program for arguments of these shapes; the same ones compile once in a process.
+
+    Args:
+        treedef: of the arguments.
+        shapes: their shapes, dtypes and places.
+        rules: what is fixed.
+
+    Returns:
+        The executable.
+    """
+    return advance.lower(*jax.tree.unflatten(treedef, shapes), rules=rules).compile()
+
+
+def place_entries(entries: Any, layout: Layout) -> Any:
+    """Put what batches are made of where the runs are.
+
+    Args:
+        entries: leading axes (steps, seeds).
+        layout: where the runs are.
+
+    Returns:
+        The same on the devices.
+    """
+    sharding = jax.sharding.NamedSharding(layout.mesh, entries_spec(layout))
+    return jax.tree.map(lambda leaf: placed_array(leaf, sharding), entries)
+
+
+def _shape(leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=leaf.sharding, weak_type=getattr(leaf, "weak_type", False)
+    )
+
+
+def _free_memory(device: Any) -> float:
+    statistics = device.memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    # Free pages alone would leave out what Linux only borrows for its file cache, which is nearly all.
+    if MEMORY.is_file():
+        for line in MEMORY.read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * float(line.split()[1])
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+
+
+def _sharing(devices: list[Any]) -> int:
+    # Devices of a CPU live in the same memory; others have their own.
+    return len(devices) if devices[0].platform == "cpu" else 1
