@@ -68,6 +68,35 @@ def checked_number(owner: str, name: str, value: Any, limit: Limit) -> float | j
     return value if isinstance(value, jax.Array) else number
 
 
+def checked_whole(owner: str, name: str, value: Any, lowest: int = 1) -> int:
+    """Check a whole number, of steps or of examples, of whatever type it is.
+
+    Args:
+        owner: the function's name, for the error.
+        name: the argument's name, for the error.
+        value: a Python or NumPy number, or an array of shape (); 4.0 is 4.
+        lowest: the smallest number allowed.
+
+    Returns:
+        A Python int.
+
+    Raises:
+        TypeError: value is not a number, or a traced one.
+        ValueError: value is not whole, or too small.
+
+    >>> checked_whole("fit", "steps", np.float32(4))
+    4
+    """
+    label, wording = f"{owner}: {name} = {value!r}", f"must be a whole number of at least {lowest}"
+    number = isinstance(value, int | float | np.number | np.ndarray | jax.Array)
+    if isinstance(value, bool | Tracer) or not number or np.shape(value) != ():
+        raise TypeError(f"{label} is {type(value).__name__}; it {wording}.")
+    whole = isinstance(value, int) or (not np.iscomplexobj(value) and float(value).is_integer())
+    if not whole or value < lowest:
+        raise ValueError(f"{label} {wording}.")
+    return int(value)
+
+
 def _rounded_to_limit(value: Any, number: float, limit: Limit) -> bool:
     # optax.inject_hyperparams casts to the parameters' dtype, and bfloat16(0.999) is 1: the caller's
     # number was right. Where it is used it becomes the largest working number below 1.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.core.checks import checked_whole
 from tests.registry import OPTIMIZERS, each_optimizer
 
 EVERY_HYPERPARAMETER = [
@@ -106,3 +107,31 @@ def test_a_traced_value_of_the_wrong_shape_or_type_is_refused():
 def test_unknown_hyperparameters_are_pythons_own_error():
     with pytest.raises(TypeError, match="weight_decay"):
         jo.adam(weight_decay=0.1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "four", [4, 4.0, np.int64(4), np.float32(4), np.array(4), jnp.array(4, jnp.bfloat16)], ids=repr
+)
+def test_whole_numbers_of_any_type_are_taken_alike(four):
+    number = checked_whole("fit", "steps", four)
+    assert (number, type(number)) == (4, int)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        *[
+            (value, TypeError)
+            for value in (None, "4", True, np.bool_(1), [4], np.array([4]), np.arange(2) > 4)
+        ],
+        *[(value, ValueError) for value in (0, 4.5, -1, float("nan"), float("inf"), np.float32(4.5))],
+        (4j, TypeError),
+        (np.complex64(4), ValueError),
+    ],
+    ids=repr,
+)
+def test_what_is_no_whole_number_is_named(value, kind):
+    with pytest.raises(kind, match=re.escape(f"fit: steps = {value!r}")) as caught:
+        checked_whole("fit", "steps", value)
+    assert "\n" not in str(caught.value)
+    assert "must be a whole number of at least 1" in str(caught.value)
