@@ -29,6 +29,7 @@ class Row(NamedTuple):
     formula: Callable[..., tuple[Array, ...]]  # (t, g, *memory, **hyperparameters) -> (update, *memory)
     optax: Callable[..., optax.GradientTransformation]  # where the formulas agree
     torch: Callable[..., Any]  # (list of torch parameters, **hyperparameters) -> torch optimizer
+    evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
 
     def build(self, **changes: Any) -> jo.Optimizer:
         """The optimizer with the table's hyperparameters, or with some of them changed."""

@@ -3,13 +3,14 @@
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.composition import chain
 from jaxopt_edu.core.editing import replace, stack, unstack
+from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
 from jaxopt_edu.core.reductions import norm, tree_dot, tree_norm, tree_sum
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import WeightSum, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import WeightSum, first_count, map_point, map_rule, next_count, zeros_like
 
 __all__ = [
     "FRACTION",
@@ -24,10 +25,12 @@ __all__ = [
     "chain",
     "describe",
     "divide",
+    "evaluation_params",
     "first_count",
     "hyperparameters",
     "kind",
     "lift",
+    "map_point",
     "map_rule",
     "next_count",
     "norm",

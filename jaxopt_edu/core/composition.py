@@ -74,7 +74,13 @@ class ChainStep:
 
 
 class Step(Protocol):
-    """How a transform made of others makes a step; hashable, so that equal ones compile once."""
+    """How a transform made of others makes a step; hashable, so that equal ones compile once.
+
+    One whose result is at another point than the parameters that it is given (an average of them, say) has
+    `evaluates_elsewhere = True` and `evaluated_at(asks, state, params) -> params`, where asks[i](state,
+    params) is the same question to member i. One that shows its members other parameters or states than its
+    own has `evaluated_at` alone. All others are asked member by member, in order.
+    """
 
     def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
         """The states of the members, out of the whole state."""

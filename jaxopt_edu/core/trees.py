@@ -183,6 +183,27 @@ def map_rule(
     return trees if states else trees[0]
 
 
+def map_point(
+    rule: Callable[..., jax.Array], params: "chex.ArrayTree", *states: "chex.ArrayTree", **values: Any
+) -> "chex.ArrayTree":
+    """Another point than the parameters, by a rule written for one array: for `evaluated_at`.
+
+    Args:
+        rule: called as rule(w, *state_arrays, **scalars); returns one array.
+        params: pytree of floating or complex arrays.
+        *states: pytrees of the same structure and shapes.
+        **values: as for `map_rule`.
+
+    Returns:
+        The points, in the parameters' dtypes.
+
+    >>> map_point(lambda w, z: (w + z) / 2, {"w": jnp.array([1.0])}, {"w": jnp.array([3.0])})["w"].tolist()
+    [2.0]
+    """
+    keep = lambda w, *arrays, **scalars: (rule(w, *arrays, **scalars), *arrays)  # noqa: E731
+    return map_rule(keep, params, *states, **values)[0] if states else map_rule(rule, params, **values)
+
+
 class Row(NamedTuple):
     """What a rule is given for one leaf."""
 

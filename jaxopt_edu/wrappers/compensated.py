@@ -111,6 +111,14 @@ class CompensatedStep:
         residual = jax.tree.map(lambda pair: pair.residual, pairs, is_leaf=is_pair)
         return moved, CompensatedState(inner, residual)
 
+    def evaluated_at(
+        self, asks: Sequence[Callable], state: CompensatedState, params: "chex.ArrayTree"
+    ) -> "chex.ArrayTree":
+        """The optimizer's own point, seen from the parameters with what rounding has taken from them."""
+        add = lambda w, residual: working_array(w) + residual.astype(working_array(w).dtype)  # noqa: E731
+        moved = asks[0](state.inner, jax.tree.map(add, params, state.residual))
+        return jax.tree.map(lambda x, w: x.astype(jnp.result_type(w)), moved, params)
+
 
 class _Rounded(NamedTuple):
     update: jax.Array

@@ -139,3 +139,10 @@ class PackedStep:
             layout.pack(updates), inner, None if params is None else layout.pack(params), **extra
         )
         return layout.unpack(steps, state.count), PackedState(next_count(state.count), inner)
+
+    def evaluated_at(
+        self, asks: Sequence[Callable], state: PackedState, params: "chex.ArrayTree"
+    ) -> "chex.ArrayTree":
+        """The optimizer's own point, unpacked."""
+        layout = Layout.of(params)
+        return layout.unpack(asks[0](state.inner, layout.pack(params)), state.count)
