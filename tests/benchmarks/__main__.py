@@ -8,13 +8,14 @@ import importlib
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
 from tests.benchmarks import fit, memory, packing, precision, start, step, sweep
-from tests.benchmarks.output import Bars, Report, as_json, as_markdown, show
+from tests.benchmarks.output import Bars, Report, as_json, as_markdown, failed, show
 
 MARKER = "benchmarks.md"
 PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
@@ -52,16 +53,18 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def write(folder_name: str, reports: list[Report], quick: bool) -> list[str]:
+def write(folder_name: str, reports: list[Report], quick: bool, bars: Bars) -> list[str]:
     """Write tables, measurements and pictures; the folder is replaced as a whole."""
     with whole_folder(folder_name, MARKER) as folder:
-        warning = "A quick run: these numbers say that the benchmarks work, and nothing else.\n\n"
-        head = f"# Benchmarks\n\n{warning if quick else ''}{machine()}\n\n"
-        (folder / MARKER).write_text(head + "\n".join(map(as_markdown, reports)), "utf-8")
-        (folder / "benchmarks.json").write_text(as_json(reports), "utf-8")
         for report in reports:
             for name, draw in report.figures.items():
-                draw().savefig(folder / f"{name}.png", dpi=160)
+                with bars.case(f"the picture {name}"):
+                    draw().savefig(folder / f"{name}.png", dpi=160)
+        written = [*reports, failed(bars.failures)] if bars.failures else reports
+        warning = "A quick run: these numbers say that the benchmarks work, and nothing else.\n\n"
+        head = f"# Benchmarks\n\n{warning if quick else ''}{machine()}\n\n"
+        (folder / MARKER).write_text(head + "\n".join(map(as_markdown, written)), "utf-8")
+        (folder / "benchmarks.json").write_text(as_json(written), "utf-8")
         return sorted(file.name for file in folder.iterdir())
 
 
@@ -76,12 +79,16 @@ def main() -> None:
     reports: list[Report] = []
     files: list[str] = []
     with progress() as screen:
+        bars = Bars(screen)
         for part in options.only:
-            reports += PARTS[part](options.quick, Bars(screen))
-            files = write(options.out, reports, options.quick)
-    for report in reports:
+            with bars.case(part):
+                reports += PARTS[part](options.quick, bars)
+            files = write(options.out, reports, options.quick, bars)
+    for report in [*reports, failed(bars.failures)] if bars.failures else reports:
         show(report)
     text(f"wrote {options.out}/: {', '.join(files)}")
+    if bars.failures:
+        sys.exit(f"failed: {', '.join(bars.failures)}")
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ from jax.tree_util import Partial
 
 import jaxopt_edu as jo
 from examples import transformer
-from jaxopt_edu.cli.console import progress
 from jaxopt_edu.problems import digits, mlp
 from jaxopt_edu.training.sources import make_source
 from tests.benchmarks import torch_models
-from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.benchmarks.output import Bars, Report, alone
 from tests.benchmarks.timing import orders, ratio, spread
 
 REPEATS = 7
@@ -192,7 +191,10 @@ def run(quick: bool, bars: Bars) -> list[Report]:
     tasks = [digits_task()._replace(steps=100)] if quick else [digits_task(), transformer_task()]
     repeats = 2 if quick else REPEATS
     with bars.task("fit", len(tasks) * repeats) as advance:
-        measured = [measure(task, repeats, advance) for task in tasks]
+        measured = []
+        for task in tasks:
+            with bars.case(f"fit, {task.name}"):
+                measured.append(measure(task, repeats, advance))
     notes = [
         f"median and range of {repeats} repeats, in which the rivals take turns; × fit: the median of the "
         "repeats' ratios to fit",
@@ -208,10 +210,7 @@ def run(quick: bool, bars: Bars) -> list[Report]:
 
 def main() -> None:
     """Measure, print, write."""
-    out = arguments((__doc__ or "").splitlines()[0]).out
-    with progress() as screen:
-        (report,) = run(False, Bars(screen))
-    publish(report, out)
+    alone(run, __doc__)
 
 
 if __name__ == "__main__":

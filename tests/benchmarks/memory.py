@@ -40,8 +40,9 @@ def run(quick: bool, bars: Bars) -> list[Report]:
     with bars.task("memory", len(names)) as advance:
         for name in names:
             command = [sys.executable, "-m", "tests.benchmarks.memory", name, str(size)]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            measured.append(json.loads(output.splitlines()[-1]))
+            with bars.case(f"memory, {name}"):
+                output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+                measured.append(json.loads(output.splitlines()[-1]))
             advance()
     return [report(measured)]
 

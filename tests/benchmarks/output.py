@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxopt_edu.cli.console import table
+from jaxopt_edu.cli.console import progress, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +29,12 @@ class Report(NamedTuple):
     figures: "Mapping[str, Callable[[], Figure]]" = MappingProxyType({})  # drawn only where they are wanted
 
 
-class Bars(NamedTuple):
-    """Progress bars; without a screen they stay silent."""
+@dataclass(frozen=True)
+class Bars:
+    """Progress bars, which stay silent without a screen, and what failed meanwhile."""
 
     screen: "Progress | None" = None
+    failures: dict[str, str] = field(default_factory=dict)  # by what failed, the error in one line
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Callable[[], None]]:
@@ -41,12 +46,41 @@ class Bars(NamedTuple):
         yield lambda: self.screen.advance(bar) if self.screen else None
         self.screen.update(bar, completed=total)
 
+    @contextmanager
+    def case(self, name: str) -> Iterator[None]:
+        """What fails in here is printed and kept, and the run goes on without it."""
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc()
+            first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            self.failures[name] = f"{type(error).__name__}: {first}"
+
+
+def failed(failures: Mapping[str, str]) -> Report:
+    """The table of what failed."""
+    notes = ("Their rows are missing above; where each failed was printed when it did.",)
+    measurements = [{"what": name, "error": error} for name, error in failures.items()]
+    return Report("Failed", ("what", "error"), list(failures.items()), notes, measurements)
+
 
 def arguments(description: str | None) -> argparse.Namespace:
     """The command line of a benchmark: where to write, if anywhere."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=_path, help="also write the results here; .json or .md")
     return parser.parse_args()
+
+
+def alone(run: Callable[[bool, Bars], list[Report]], description: str | None) -> None:
+    """The command of a single part: measure, print, and write if a path is given."""
+    out = arguments((description or "").partition("\n")[0]).out
+    with progress() as screen:
+        bars = Bars(screen)
+        (report,) = run(False, bars)
+    publish(report, out)
+    if bars.failures:
+        show(failed(bars.failures))
+        sys.exit(1)
 
 
 def publish(report: Report, out: Path | None) -> None:
@@ -72,7 +106,8 @@ def as_json(reports: Sequence[Report]) -> str:
 def as_markdown(report: Report) -> str:
     """The table as Markdown."""
     lines = [report.columns, ["---"] * len(report.columns), *report.rows]
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[cell.replace("|", r"\|") for cell in line] for line in lines]
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     notes = "\n".join(f"- {note}" for note in report.notes)
     return f"## {report.title}\n\n{rows}\n\n{notes}\n"
 

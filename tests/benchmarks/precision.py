@@ -16,9 +16,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.cli.console import progress
 from tests.benchmarks import step
-from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.benchmarks.output import Bars, Report, alone
 from tests.registry import OPTIMIZERS, Array, Row, formula_updates, named, scan_updates
 
 SCALES = (1e-8, 1e-4, 1.0, 1e4, 1e8)
@@ -195,17 +194,15 @@ def run(quick: bool, bars: Bars) -> list[Report]:
     with bars.task("precision: speed", len(rows)) as advance:
         speeds = {}
         for row in rows:
-            speeds |= speed(row, 10**4 if quick else SPEED_SIZE, 3 if quick else 7)
+            with bars.case(f"precision, a step of {row.name}"):
+                speeds |= speed(row, 10**4 if quick else SPEED_SIZE, 3 if quick else 7)
             advance()
     return [report(runs, notes, speeds)]
 
 
 def main() -> None:
     """Measure, print and write."""
-    out = arguments(__doc__).out
-    with progress() as screen:
-        (result,) = run(False, Bars(screen))
-    publish(result, out)
+    alone(run, __doc__)
 
 
 if __name__ == "__main__":

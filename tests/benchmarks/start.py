@@ -72,7 +72,8 @@ def run(quick: bool, bars: Bars) -> list[Report]:
         seconds = timed_imports(repeats, advance)
         measured = [{"job": name, "cache": "", "seconds": times} for name, times in seconds.items()]
         for name, code in jobs.items():
-            measured += cold_and_warm(name, code, advance)
+            with bars.case(f"start, {name}"):
+                measured += cold_and_warm(name, code, advance)
     return [report(measured)]
 
 

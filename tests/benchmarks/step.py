@@ -52,7 +52,8 @@ def run(quick: bool, bars: Bars) -> list[Report]:
         for tree, shapes in trees.items():
             leaves = numbers(shapes, seed=0), numbers(shapes, seed=1)
             for row in rows:
-                measured += cell(row, tree, *leaves, speed, repeats)
+                with bars.case(f"step, {row.name} on {tree}"):
+                    measured += cell(row, tree, *leaves, speed, repeats)
                 advance()
     return [beside_optax(measured), report(measured, speed)]
 

@@ -13,14 +13,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.cli.console import progress
-from tests.benchmarks.output import Bars, Report, arguments, publish
+from tests.benchmarks.output import Bars, Report, alone
 from tests.benchmarks.sweep_rivals import RIVALS, Case, Server
 from tests.benchmarks.timing import orders, ratio, spread
 
@@ -105,23 +105,21 @@ def measure(extent: Extent, advance: Callable[[], None]) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     highest = peak()
     case = extent.case
-    ours, theirs = Server(cores), Server(None)
-    rivals = measure_rivals(ours, theirs, case, extent.repeats, advance)
-    theirs.close()
     growth = [Case(settings, GROWTH_STEPS, case.width) for settings in extent.growth]
-    grown, peaks = [], []
-    for each in growth:
-        grown += measure_cases(ours, [each], advance)
-        peaks.append((each.settings, ours.peak_bytes))
     wide = [Case(min(32, case.settings), max(10, 4000 // width), width) for width in extent.widths]
-    widened = measure_cases(ours, wide, advance)
-    pruned = measure_pruning(ours, case, extent.repeats, advance)
-    ours.close()
+    grown, peaks = [], []
+    with closing(Server(cores)) as ours:
+        with closing(Server(None)) as theirs:
+            rivals = measure_rivals(ours, theirs, case, extent.repeats, advance)
+        for each in growth:
+            grown += measure_cases(ours, [each], advance)
+            peaks.append((each.settings, ours.peak_bytes))
+        widened = measure_cases(ours, wide, advance)
+        pruned = measure_pruning(ours, case, extent.repeats, advance)
     devices = []
     for number in extent.devices:
-        server = Server(number)
-        devices += measure_cases(server, [case._replace(steps=min(case.steps, 100))], advance)
-        server.close()
+        with closing(Server(number)) as server:
+            devices += measure_cases(server, [case._replace(steps=min(case.steps, 100))], advance)
     return {
         "cores": cores,
         "peak": highest,
@@ -241,10 +239,7 @@ def run(quick: bool, bars: Bars) -> list[Report]:
 
 def main() -> None:
     """Measure, print, write."""
-    out = arguments((__doc__ or "").splitlines()[0]).out
-    with progress() as screen:
-        (result,) = run(False, Bars(screen))
-    publish(result, out)
+    alone(run, __doc__)
 
 
 if __name__ == "__main__":

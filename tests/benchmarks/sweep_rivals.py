@@ -159,7 +159,7 @@ RIVALS = {"torch": by_torch, "loop": by_loop, "scans": by_scans, "expert": by_ex
 def serve(pipe: Connection) -> None:
     """Run what the parent asks for: (name, case) in, (runs, seconds, losses, peak bytes) out."""
     made: dict[Any, tuple[int, Callable[[], np.ndarray]]] = {}
-    while (asked := pipe.recv()) is not None:
+    while (asked := _received(pipe)) is not None:
         name, case = asked
         begun = time.perf_counter()
         if asked not in made:
@@ -167,6 +167,13 @@ def serve(pipe: Connection) -> None:
         runs, run = made[asked]
         losses = run()
         pipe.send((runs, time.perf_counter() - begun, losses, peak_bytes()))
+
+
+def _received(pipe: Connection) -> Any:
+    try:
+        return pipe.recv()
+    except EOFError:  # the parent has closed its end
+        return None
 
 
 class Server:
@@ -179,8 +186,10 @@ class Server:
         before = os.environ.get("XLA_FLAGS")
         if devices is not None:
             os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-        self.process = context.Process(target=serve, args=(theirs,))
+        # A parent that fails ends its servers with it.
+        self.process = context.Process(target=serve, args=(theirs,), daemon=True)
         self.process.start()
+        theirs.close()
         if before is None:
             os.environ.pop("XLA_FLAGS", None)
         else:
@@ -188,11 +197,16 @@ class Server:
 
     def run(self, name: str, case: Case) -> tuple[int, float, np.ndarray]:
         """Number of runs, seconds, and each run's mean loss."""
-        self.pipe.send((name, case))
-        *measured, self.peak_bytes = self.pipe.recv()
+        try:
+            self.pipe.send((name, case))
+            *measured, self.peak_bytes = self.pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise RuntimeError(
+                f"{name} with {case} ended its process; what it said is printed above"
+            ) from None
         return tuple(measured)
 
     def close(self) -> None:
         """End the process."""
-        self.pipe.send(None)
+        self.pipe.close()
         self.process.join()

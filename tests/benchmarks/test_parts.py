@@ -1,6 +1,7 @@
 """Every part of the benchmarks runs, checks before it times, and says what it measured."""
 
 import json
+from contextlib import closing
 from importlib.util import find_spec
 
 import jax.numpy as jnp
@@ -10,8 +11,9 @@ import pytest
 
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import memory, packing, precision, start, step, sweep
-from tests.benchmarks.output import Report, as_markdown, ratios_figure
+from tests.benchmarks.output import Bars, Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
+from tests.benchmarks.sweep_rivals import Case, Server
 from tests.benchmarks.timing import Rival, in_turns, ratio, spread
 from tests.registry import named
 
@@ -71,6 +73,45 @@ def test_packing_is_compared_for_whole_steps_alone_and_side_by_side():
     assert [each["runs"] for each in measured] == [1, 2]
     shown = packing.report(measured)
     assert {len(row) for row in shown.rows} == {len(shown.columns)}
+
+
+def test_packing_is_not_timed_where_it_computes_something_else():
+    model = packing.sums(jnp.square, "w²", 3, 4, 2)
+    functions = {
+        "one": (lambda rate, *_: rate * jnp.ones(2), 1.0),
+        "other": (lambda rate, *_: rate * jnp.ones(2), 1.001),
+    }
+    with pytest.raises(AssertionError, match="w², in float64"):
+        packing.check_in_float64(model, functions)
+
+
+def test_a_case_that_fails_leaves_the_others(monkeypatch, capsys):
+    models = [packing.sums(jnp.square, word, 3, 4, 2) for word in ("first", "second")]
+    one = packing.measure(models[1], 1)
+
+    def measure(model, repeats):
+        if model is models[0]:
+            raise AssertionError("\nNot equal to tolerance\nand more")
+        return one
+
+    monkeypatch.setattr(packing, "models", lambda quick: models)
+    monkeypatch.setattr(packing, "measure", measure)
+    bars = Bars()
+    (shown,) = packing.run(True, bars)
+    assert [row[0] for row in shown.rows] == ["3 leaves of 4, loss Σ second"]
+    assert bars.failures == {
+        "packing, 3 leaves of 4, loss Σ first, 1 side by side": "AssertionError: Not equal to tolerance"
+    }
+    assert "and more" in capsys.readouterr().err
+
+
+def test_a_server_whose_work_fails_says_so_and_ends():
+    with (
+        closing(Server(None)) as server,
+        pytest.raises(RuntimeError, match=r"nobody with .* ended its process"),
+    ):
+        server.run("nobody", Case(1, 1, 1))
+    assert server.process.exitcode == 1
 
 
 def test_precision_shows_speed_beside_error():
@@ -133,6 +174,33 @@ def test_the_command_writes_tables_measurements_and_pictures(tmp_path, monkeypat
     assert "| a | b |\n| --- | --- |\n| 1 | 2 |" in text
     assert json.loads((tmp_path / "b" / "benchmarks.json").read_text())["measurements"] == [{"a": 1}]
     assert "A table" in capsys.readouterr().out
+
+
+def test_a_part_that_fails_is_a_row_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    def broken(quick, bars):
+        raise ValueError("no | such thing")
+
+    def undrawable():
+        raise RuntimeError("no screen")
+
+    def whole(quick, bars):
+        return [Report("A table", ("a",), [("1",)], [], [{"a": 1}], {"picture": undrawable})]
+
+    monkeypatch.setitem(command.PARTS, "step", broken)
+    monkeypatch.setitem(command.PARTS, "memory", whole)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "step,memory", "--out", str(tmp_path / "b")])
+    monkeypatch.setattr(command, "machine", lambda: "a machine")
+    with pytest.raises(SystemExit, match="failed: step, the picture picture"):
+        command.main()
+    text = (tmp_path / "b" / "benchmarks.md").read_text()
+    assert "| a |\n| --- |\n| 1 |" in text
+    assert r"| step | ValueError: no \| such thing |" in text
+    assert "| the picture picture | RuntimeError: no screen |" in text
+    titles = [each["title"] for each in json.loads((tmp_path / "b" / "benchmarks.json").read_text())]
+    assert titles == ["A table", "Failed"]
+    printed = capsys.readouterr()
+    assert "no | such thing" in printed.out
+    assert "ValueError" in printed.err
 
 
 def test_unknown_parts_are_refused():
