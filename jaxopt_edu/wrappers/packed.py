@@ -8,8 +8,9 @@ care where one leaf ends and the next begins:
     u, s ← optimizer.update(g, s)    (s: the state, which stays packed between steps)
     (u₁, u₂, …) ← u
 
-Leaves above 8 KiB stay as they are. The updates are the optimizer's own, bit for bit (XLA may round the last
-digit of single numbers, leaves of shape (), otherwise). It costs a copy of the small gradients and updates.
+Leaves above 8 KiB stay as they are. The updates are the optimizer's own up to a rounding: the formula is the
+same, but XLA may contract a product and a sum into one for an array of one shape and not of another. It costs
+a copy of the small gradients and updates.
 
 Only rules that treat every number alike can be packed. Others (norms, factored moments, masks) are refused:
 what the update computes is traced, for the tree and packed, and the two have to be the same for every leaf.
@@ -62,7 +63,7 @@ def packed(optimizer: optax.GradientTransformation) -> Optimizer:
         optimizer: any optax transform whose rule treats every number alike.
 
     Returns:
-        A transform with the same updates. It pays where there are hundreds of small leaves.
+        A transform with the same updates, up to a rounding. It pays where there are hundreds of small leaves.
 
     Raises:
         TypeError: optimizer is not an optax transform.

@@ -24,12 +24,14 @@ WITH_LEARNING_RATE = """
     nadamw novograd optimistic_adam_v2 optimistic_gradient_descent radam rmsprop rprop sgd sign_sgd
     signum sm3 yogi
 """
-FACTORIES = {name: {"learning_rate": 0.01} for name in WITH_LEARNING_RATE.split()} | {
+TABLE = {name: {"learning_rate": 0.01} for name in WITH_LEARNING_RATE.split()} | {
     # With its line search it chooses the length of every step itself, whatever the learning rate.
     "lbfgs": {"learning_rate": 0.01, "linesearch": None},
     "noisy_sgd": {"learning_rate": 0.01, "key": 0},
     "polyak_sgd": {"max_learning_rate": 0.01},
 }
+# signum came with optax 0.2.7; where the installed release lacks a name there is nothing to lift.
+FACTORIES = {name: arguments for name, arguments in TABLE.items() if hasattr(optax, name)}
 UNLIFTED = {
     "optimistic_adam": "deprecated in favour of optimistic_adam_v2: building one warns",
 }
@@ -77,6 +79,7 @@ def test_every_alias_is_in_the_table():
     names = {value.__name__ for value in made_here if inspect.isfunction(value)} & set(dir(optax))
     partials = {name for name, value in vars(alias).items() if isinstance(value, functools.partial)}
     assert names | partials == FACTORIES.keys() | UNLIFTED.keys()
+    assert len(FACTORIES) >= len(TABLE) - 1, "the table has names that no optax has"
 
 
 def test_those_left_out_are_left_out_for_the_reason_given():
@@ -114,7 +117,7 @@ def test_passed_through_jit_and_stacked_under_vmap_it_works(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONTRIBUTED.split())
+@pytest.mark.parametrize("name", [name for name in CONTRIBUTED.split() if hasattr(optax.contrib, name)])
 def test_contributed_optimizers_too(name):
     factory = getattr(optax.contrib, name)
     ours = closed_over(lift(factory)(learning_rate=0.01))

@@ -63,7 +63,7 @@ def test_path_may_be_a_string(tmp_path):
         (idx_bytes((3,))[:-1], r"shape \(3,\) needs 3 bytes after the header, but 2 follow: .* truncated"),
         (idx_bytes((3,)) + b"\n", "needs 3 bytes after the header, but 4 follow: there are trailing bytes"),
         (idx_bytes((2**32 - 1,), elements=b"abc"), "needs 4294967295 bytes .* truncated"),
-        (gzip.compress(idx_bytes((3,))), "gzip-compressed, but the name does not end in .gz"),
+        (gzip.compress(idx_bytes((3,)), mtime=0), "gzip-compressed, but the name does not end in .gz"),
     ],
 )
 def test_damage_is_named(tmp_path, content, message):
@@ -74,7 +74,7 @@ def test_damage_is_named(tmp_path, content, message):
     assert str(error.value).startswith(f"{path}: ")
 
 
-INTACT = gzip.compress(idx_bytes((300,)))
+INTACT = gzip.compress(idx_bytes((300,)), mtime=0)
 
 
 @pytest.mark.parametrize(
