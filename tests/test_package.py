@@ -20,7 +20,7 @@ EXTRAS = (
 LAYERS = (
     {"core", "files"},
     {"optimizers", "schedules", "storage"},
-    {"wrappers"},
+    {"wrappers", "processes"},
     {"problems", "recipes"},
     {"training"},
     {"plots"},

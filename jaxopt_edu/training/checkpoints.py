@@ -1,63 +1,27 @@
 """Checkpoints of a run: a folder of files that are each written whole, of which the last few are kept."""
 
-import json
 import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-import jax
-import numpy as np
-
-from jaxopt_edu.storage import is_key, load, read, save
-from jaxopt_edu.training.history import History
+from jaxopt_edu.files import FolderLock, check_writable, explained
+from jaxopt_edu.processes import done_by_all, done_by_the_first, on_this_host
+from jaxopt_edu.training.history_log import HistoryLog, Reference, remove_unused
 from jaxopt_edu.training.loop import Carry
+from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity, read_npz, reference_in, write_npz
 
 NAME = re.compile(r"step-(\d{10})(\.npz|\.orbax)")
-NOTES = "notes"
 WRITERS = {".npz": "CheckpointFolder", ".orbax": "OrbaxFolder"}
-
-
-class Identity(NamedTuple):
-    """What must be the same for a resumed run to see the same data in the same order."""
-
-    key: Any
-    batch_size: int
-    replacement: bool
-
-
-class Best(NamedTuple):
-    """The best moment of a run so far.
-
-    Attributes:
-        params: the parameters then.
-        step: the number of steps made.
-        value: what they were judged by.
-        model_state: the model's own state then; None for a model without.
-    """
-
-    params: Any
-    step: int
-    value: float
-    model_state: Any = None
-
-
-class Checkpoint(NamedTuple):
-    """One moment of a run, complete."""
-
-    step: int
-    carry: Carry
-    history: History
-    best: Best | None = None
-    notes: Mapping[str, Any] = MappingProxyType({})  # JSON: what else must be known to go on
 
 
 class Checkpoints(ABC):
     """The checkpoints of one run, in a folder; what one of them looks like on disk is up to the subclass.
+
+    One process at a time writes there; of the processes of one distributed run it is the first. All of them
+    read, so that the folder has to be on a disk that they share.
 
     Args:
         path: the folder; made if it is missing.
@@ -71,6 +35,8 @@ class Checkpoints(ABC):
             raise ValueError(f"keep = {keep}: at least the newest checkpoint has to be kept.")
         self.path = Path(path).absolute()  # the program may change its folder on the way
         self.keep = keep
+        self._lock: FolderLock | None = None
+        self._log = HistoryLog(self.path)
 
     def steps(self) -> list[int]:
         """The steps of which there are files, in order."""
@@ -81,7 +47,7 @@ class Checkpoints(ABC):
         return self.path / f"step-{step:010d}{self.suffix}"
 
     def begin(self, like: Carry, identity: Identity, resume: bool | int) -> Checkpoint | None:
-        """Find where a run begins.
+        """Become the folder's writer, and find where a run begins; `end` has to follow.
 
         Args:
             like: a carry of the structure that would be saved.
@@ -92,35 +58,69 @@ class Checkpoints(ABC):
             The checkpoint to go on from; None for a new run.
 
         Raises:
+            BlockingIOError: another run is writing there; says which, and what can be done.
             FileExistsError: it is to be a new run, but the folder holds checkpoints; or it holds those of
                 another format.
             FileNotFoundError: there is no checkpoint of that step.
+            OSError: the folder cannot be written to.
             ValueError: the checkpoint is damaged or of another run.
         """
+        self._log = HistoryLog(self.path)
+        done_by_the_first(f"begin a run in {self.path}", lambda: self._open(resume))
+        return done_by_all(
+            f"read the checkpoints in {self.path}",
+            lambda: (
+                None if resume is False else self.read(like, identity, None if resume is True else resume)
+            ),
+            lambda found: 0 if found is None else found.step + 1,
+        )
+
+    def end(self) -> None:
+        """Let another run write into the folder."""
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = None
+
+    def write(self, checkpoint: Checkpoint, identity: Identity) -> None:
+        """Write a checkpoint whole, then remove those beyond the number to keep."""
+        self._write(self.file(checkpoint.step), checkpoint, identity)
+
+    def _begin_write(self, checkpoint: Checkpoint) -> Reference:
+        # By the first process.
+        if self._lock is not None:
+            self._lock.check()
+        return self._log.append(checkpoint.history)
+
+    def _end_write(self, step: int) -> None:
+        # By the first process.
+        for draft in self.path.glob(f".step-*{self.suffix}[.-]*"):
+            _remove(draft)  # of a write that a kill cut short
+        # Later ones are left over from before a resume at an earlier step; they do not count.
+        for each in [each for each in self.steps() if each <= step][: -self.keep]:
+            _remove(self.file(each))
+
+    def _open(self, resume: bool | int) -> None:
         for step, suffix in self._found():
             if suffix != self.suffix:
                 raise FileExistsError(
                     f"{self.path} holds a checkpoint of another format, step-{step:010d}{suffix}: pass "
                     f"checkpoint={WRITERS[suffix]}(path) to go on with it, or choose another folder."
                 )
-        if resume is False:
-            if steps := self.steps():
-                raise FileExistsError(
-                    f"{self.path} holds checkpoints of an earlier run (steps {steps}): "
-                    "pass resume=True to go on with it, or choose another folder."
-                )
-            return None
-        return self.read(like, identity, None if resume is True else resume)
-
-    def write(self, checkpoint: Checkpoint, identity: Identity) -> None:
-        """Write a checkpoint whole, then remove those beyond the number to keep."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._write(self.file(checkpoint.step), checkpoint, identity)
-        for draft in self.path.glob(f".step-*{self.suffix}[.-]*"):
-            _remove(draft)  # of a write that a kill cut short
-        # Later ones are left over from before a resume at an earlier step; they do not count.
-        for step in [each for each in self.steps() if each <= checkpoint.step][: -self.keep]:
-            _remove(self.file(step))
+        if resume is False and (steps := self.steps()):
+            raise FileExistsError(
+                f"{self.path} holds checkpoints of an earlier run (steps {steps}): "
+                "pass resume=True to go on with it, or choose another folder."
+            )
+        if resume is not False and resume is not True and resume not in self.steps():
+            raise self._without(resume)
+        make_folder(self.path)
+        self._lock = FolderLock(self.path, "fit")
+        self._lock.take()
+        try:
+            references = [self._reference(step) for step in self.steps()]
+        except (ValueError, FileNotFoundError):
+            return  # one that is damaged does not tell what it needs, so all is kept
+        remove_unused(self.path, {each.file for each in references if each is not None})
 
     def read(self, like: Carry, identity: Identity, step: int | None = None) -> Checkpoint | None:
         """Read a checkpoint.
@@ -143,9 +143,7 @@ class Checkpoints(ABC):
             return None
         wanted = steps[-1] if step is None else step
         if wanted not in steps:
-            raise FileNotFoundError(
-                f"{self.path} has no checkpoint of step {wanted}; it has {steps or 'none'}."
-            )
+            raise self._without(wanted)
         try:
             return self._read(wanted, like, identity)
         except ValueError as error:
@@ -156,11 +154,20 @@ class Checkpoints(ABC):
 
     @abstractmethod
     def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
-        """Write a checkpoint whole or not at all."""
+        """Write a checkpoint whole or not at all; called by all processes."""
 
     @abstractmethod
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
         """Read a checkpoint; ValueError if it is damaged or of another run."""
+
+    @abstractmethod
+    def _reference(self, step: int) -> Reference | None:
+        """Which part of which history file belongs to a checkpoint."""
+
+    def _without(self, step: int) -> FileNotFoundError:
+        return FileNotFoundError(
+            f"{self.path} has no checkpoint of step {step}; it has {self.steps() or 'none'}."
+        )
 
     def _found(self) -> list[tuple[int, str]]:
         if not self.path.is_dir():
@@ -181,6 +188,8 @@ class Checkpoints(ABC):
 class CheckpointFolder(Checkpoints):
     """The checkpoints of one run, an npz file each; sharded arrays are gathered on the host.
 
+    It works in several processes too: the first one writes. (`OrbaxFolder` gathers nothing.)
+
     Args:
         path: the folder; made if it is missing.
         keep: how many to keep; older ones are removed after a newer one is safely written.
@@ -189,84 +198,33 @@ class CheckpointFolder(Checkpoints):
     suffix = ".npz"
 
     def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
-        write_npz(path, checkpoint, identity)
+        carry, best = on_this_host((checkpoint.carry, checkpoint.best))
+        whole = checkpoint._replace(carry=carry, best=best)
+
+        def on_disk() -> None:
+            write_npz(path, whole, identity, self._begin_write(whole))
+            self._end_write(whole.step)
+
+        done_by_the_first(f"write {path.name}", on_disk)
 
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
-        return read_npz(self.file(step), step, like, identity)
+        return read_npz(self.file(step), self.path, step, like, identity)
+
+    def _reference(self, step: int) -> Reference | None:
+        return reference_in(self.file(step))
 
 
-def write_npz(
-    path: Path, checkpoint: Checkpoint, identity: Identity, extra: dict[str, np.ndarray] | None = None
-) -> None:
-    """Write a checkpoint into an npz file, whole or not at all.
-
-    Args:
-        path: the file.
-        checkpoint: what is written.
-        identity: what the run was asked to be.
-        extra: further arrays by name.
-    """
-    content: dict[str, Any] = {
-        "identity": identity._asdict(),
-        "carry": checkpoint.carry,
-        "step": checkpoint.step,
-    }
-    notes = {"has_best": checkpoint.best is not None} | dict(checkpoint.notes)
-    if checkpoint.best is not None:
-        content["best"] = checkpoint.best
-    written = {NOTES: np.frombuffer(json.dumps(notes).encode(), np.uint8)}
-    save(path, content, extra=_flat(checkpoint.history) | written | (extra or {}))
-
-
-def read_npz(path: Path, step: int, like: Carry, identity: Identity) -> Checkpoint:
-    """Read a file that `write_npz` wrote.
-
-    Args:
-        path: the file.
-        step: the checkpoint's step.
-        like: a carry of the structure that was saved.
-        identity: what the run is asked to be.
-
-    Returns:
-        The checkpoint.
+def make_folder(path: Path) -> None:
+    """Make a folder if it is missing, and find out whether it can be written to.
 
     Raises:
-        ValueError: the file is damaged, or of another run.
+        OSError: it cannot; says why, and what to do.
     """
-    extra = read(path)
-    # There were none in the first edition.
-    notes = json.loads(extra[NOTES].tobytes()) if NOTES in extra else {}
-    content: dict[str, Any] = {"carry": like, "step": step}
-    if notes.pop("has_best", False):
-        content["best"] = best_like(like)
-    content = _load(path, content, identity)
-    stored = Identity(**content["identity"])
-    for field, asked in identity._asdict().items():
-        if not np.array_equal(_plain(getattr(stored, field)), _plain(asked)):
-            raise ValueError(
-                f"{path} is of another run: its {field} is {_plain(getattr(stored, field))}, "
-                f"but {_plain(asked)} was asked for."
-            )
-    return Checkpoint(step, content["carry"], _history(extra), content.get("best"), notes)
-
-
-def _load(path: Path, content: dict[str, Any], identity: Identity) -> dict[str, Any]:
     try:
-        return load(path, content | {"identity": identity._asdict()})
-    except ValueError as error:
-        if not is_key(identity.key):
-            raise
-        # The first edition kept a key of the older kind as the integers that it is.
-        older = identity._replace(key=jax.random.key_data(identity.key))
-        try:
-            return load(path, content | {"identity": older._asdict()})
-        except ValueError:
-            raise error from None
-
-
-def best_like(like: Carry) -> Best:
-    """What the best moment of a run of such a carry looks like."""
-    return Best(like.params, 0, 0.0, like.model_state)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(error, path) from error
+    check_writable(path)
 
 
 def _remove(path: Path) -> None:
@@ -274,29 +232,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _plain(value: Any) -> np.ndarray:
-    if is_key(value):
-        value = jax.random.key_data(value)
-    return np.asarray(value)
-
-
-def _flat(history: History) -> dict[str, np.ndarray]:
-    return {
-        "losses": history.losses,
-        "evaluated_at": history.evaluated_at,
-        **{f"metrics/{name}": values for name, values in history.metrics.items()},
-        **{f"evaluations/{name}": values for name, values in history.evaluations.items()},
-    }
-
-
-def _history(extra: dict[str, np.ndarray]) -> History:
-    def group(prefix: str) -> dict[str, np.ndarray]:
-        return {
-            name.removeprefix(prefix): values for name, values in extra.items() if name.startswith(prefix)
-        }
-
-    return History(
-        extra["losses"], group("metrics/"), extra["evaluated_at"], group("evaluations/"), stopped="resumed"
-    )

@@ -10,9 +10,11 @@ import optax
 from jax.sharding import Mesh
 
 from jaxopt_edu.core.composition import as_pytree
-from jaxopt_edu.training.checkpoints import Checkpoint, CheckpointFolder, Checkpoints, Identity
+from jaxopt_edu.processes import placed_array
+from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
 from jaxopt_edu.training.history import History, Recorder
 from jaxopt_edu.training.loop import Carry, start
+from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.packing import layout_that_pays
 from jaxopt_edu.training.progress import progress_bar
@@ -125,6 +127,8 @@ def fit(
         TypeError: data, loss or parameters are of a kind that cannot be trained.
         ValueError: a number is out of range, a key is missing, or a checkpoint does not fit.
         FileExistsError: the checkpoint folder holds another run's checkpoints and resume is False.
+        BlockingIOError: another run is writing into the checkpoint folder; says which, and what can be done.
+        OSError: the checkpoint folder cannot be written to; says why, before the first step if it can.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -150,42 +154,52 @@ def fit(
     carry = own_copy(start(transform, params, model_state))
     recorder = Recorder()
     identity = Identity(key, batch_size or 0, replacement)
-    found = None if folder is None else folder.begin(carry, identity, resume)
-    if found is not None:
-        if found.step > steps:
-            raise ValueError(
-                f"fit: the checkpoint is of step {found.step}, which is more than steps = {steps}: ask for "
-                "more steps, or resume from an earlier checkpoint by its step."
-            )
-        carry = jax.tree.map(_placed_like, found.carry, carry)
-        recorder.restore(found.history)
-    source = make_source(data, key=key, batch_size=batch_size, replacement=replacement, first=recorder.steps)
-    layout = layout_that_pays(transform, carry.params) if mesh is None else None
-    program = Program(as_pytree_function(loss_fn), transform, source, model_state is not None, mesh, layout)
-
-    def at_stop(carry: Carry, losses: np.ndarray) -> bool:
-        evaluation = _evaluation(evaluate, carry)
-        recorder.add_evaluation(recorder.steps, evaluation)
-        if folder is not None:
-            folder.write(Checkpoint(recorder.steps, carry, recorder.history("running")), identity)
-        report(recorder.steps, float(losses[-1]))
-        if callback is None:
-            return False
-        mine = own_copy(carry)
-        return bool(
-            callback(Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation))
+    source = None
+    try:
+        found = None if folder is None else folder.begin(carry, identity, resume)
+        if found is not None:
+            if found.step > steps:
+                raise ValueError(
+                    f"fit: the checkpoint is of step {found.step}, which is more than steps = {steps}: ask "
+                    "for more steps, or resume from an earlier checkpoint by its step."
+                )
+            carry = jax.tree.map(_placed_like, found.carry, carry)
+            recorder.restore(found.history)
+        source = make_source(
+            data, key=key, batch_size=batch_size, replacement=replacement, first=recorder.steps
+        )
+        layout = layout_that_pays(transform, carry.params) if mesh is None else None
+        program = Program(
+            as_pytree_function(loss_fn), transform, source, model_state is not None, mesh, layout
         )
 
-    try:
+        def at_stop(carry: Carry, losses: np.ndarray) -> bool:
+            evaluation = _evaluation(evaluate, carry)
+            recorder.add_evaluation(recorder.steps, evaluation)
+            if folder is not None:
+                folder.write(Checkpoint(recorder.steps, carry, recorder.history("running")), identity)
+            report(recorder.steps, float(losses[-1]))
+            if callback is None:
+                return False
+            mine = own_copy(carry)
+            return bool(
+                callback(
+                    Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation)
+                )
+            )
+
         with progress_bar(progress, steps, recorder.steps) as report:
             carry, stopped = run(program, plan, carry, recorder, at_stop)
     finally:
-        source.close()
+        if source is not None:
+            source.close()
+        if folder is not None:
+            folder.end()
     return FitResult(carry.params, carry.state, recorder.history(stopped), carry.model_state)
 
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
-    return jax.device_put(loaded, given.sharding) if given.committed else loaded
+    return placed_array(loaded, given.sharding) if given.committed else loaded
 
 
 def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, Any]:

@@ -25,31 +25,56 @@ class History(NamedTuple):
     stopped: str
 
 
+class Rows:
+    """An array that grows at its end, at a cost that does not depend on how long it is already."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._held, self._count = rows, len(rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows; the dtype becomes one that holds both."""
+        dtype = np.result_type(self._held, rows)
+        count = self._count + len(rows)
+        if count > len(self._held) or dtype != self._held.dtype:
+            held = np.empty((max(count, 2 * self._count), *self._held.shape[1:]), dtype)
+            held[: self._count] = self.array()
+            self._held = held
+        self._held[self._count : count] = rows
+        self._count = count
+
+    def array(self) -> np.ndarray:
+        """All rows, without a copy; later ones do not change it."""
+        return self._held[: self._count]
+
+
 class Recorder:
     """Gathers a history piece by piece."""
 
     def __init__(self) -> None:
-        self.losses: list[np.ndarray] = []
-        self.metrics: dict[str, list[np.ndarray]] = {}
-        self.evaluated_at: list[int] = []
-        self.evaluations: dict[str, list[np.ndarray]] = {}
+        self.losses = Rows(np.zeros(0, np.float32))
+        self.metrics: dict[str, Rows] = {}
+        self.evaluated_at = Rows(np.zeros(0, np.int64))
+        self.evaluations: dict[str, Rows] = {}
 
     @property
     def steps(self) -> int:
         """The number of losses so far."""
-        return sum(map(len, self.losses))
+        return len(self.losses)
 
     def add(self, losses: np.ndarray, metrics: Mapping[str, Any]) -> None:
         """Append the losses and metrics of some steps."""
-        self.losses.append(_plain(losses))
+        self.losses = _longer(self.losses, _plain(losses))
         for name, values in metrics.items():
-            self.metrics.setdefault(name, []).append(_plain(values))
+            self.metrics[name] = _longer(self.metrics.get(name), _plain(values))
 
     def cut(self, steps: int) -> None:
         """Keep the first so many steps' losses and metrics."""
         history = self.history("")
-        self.losses = [history.losses[:steps]]
-        self.metrics = {name: [values[:steps]] for name, values in history.metrics.items()}
+        self.losses = Rows(history.losses[:steps])
+        self.metrics = {name: Rows(values[:steps]) for name, values in history.metrics.items()}
 
     def watched(self, every: int) -> list[Any]:
         """The values by which a run's improvement is judged, one for each evaluation.
@@ -64,13 +89,13 @@ class Recorder:
             losses = self.history("").losses
             return [losses[begin : begin + every].mean() for begin in range(0, len(losses), every)]
         if len(self.evaluations) == 1:
-            return next(iter(self.evaluations.values()))
+            return list(next(iter(self.evaluations.values())).array())
         if "loss" not in self.evaluations:
             raise ValueError(
                 f"patience needs one number to watch: evaluate gives {list(self.evaluations)}, none of them "
                 'named "loss".'
             )
-        return self.evaluations["loss"]
+        return list(self.evaluations["loss"].array())
 
     def add_evaluation(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one evaluation.
@@ -79,7 +104,7 @@ class Recorder:
             TypeError: a value is no number.
             ValueError: the names are others than before.
         """
-        if self.evaluated_at and values.keys() != self.evaluations.keys():
+        if len(self.evaluated_at) and values.keys() != self.evaluations.keys():
             raise ValueError(
                 f"evaluate gave {list(values)} after {step} steps, but {list(self.evaluations)} before; the "
                 "names have to be the same every time."
@@ -90,25 +115,33 @@ class Recorder:
                 raise TypeError(
                     f"evaluate gave {value!r} for {name!r}; it has to return a number or a dict of numbers."
                 )
-            self.evaluations.setdefault(name, []).append(_plain(value))
-        self.evaluated_at.append(step)
+            self.evaluations[name] = _longer(self.evaluations.get(name), _plain(value)[None])
+        self.evaluated_at.append(np.array([step]))
 
     def history(self, stopped: str) -> History:
-        """Everything gathered."""
+        """Everything gathered, without a copy."""
         return History(
-            losses=np.concatenate(self.losses) if self.losses else np.zeros(0, np.float32),
-            metrics={name: np.concatenate(pieces) for name, pieces in self.metrics.items()},
-            evaluated_at=np.array(self.evaluated_at, np.int64),
-            evaluations={name: np.stack(values) for name, values in self.evaluations.items()},
+            losses=self.losses.array(),
+            metrics={name: rows.array() for name, rows in self.metrics.items()},
+            evaluated_at=self.evaluated_at.array(),
+            evaluations={name: rows.array() for name, rows in self.evaluations.items()},
             stopped=stopped,
         )
 
     def restore(self, history: History) -> None:
         """Begin with the history of an earlier part of the run."""
-        self.losses = [history.losses]
-        self.metrics = {name: [values] for name, values in history.metrics.items()}
-        self.evaluated_at = [int(step) for step in history.evaluated_at]
-        self.evaluations = {name: list(values) for name, values in history.evaluations.items()}
+        self.losses = Rows(history.losses)
+        self.metrics = {name: Rows(values) for name, values in history.metrics.items()}
+        self.evaluated_at = Rows(history.evaluated_at)
+        self.evaluations = {name: Rows(values) for name, values in history.evaluations.items()}
+
+
+def _longer(rows: Rows | None, more: np.ndarray) -> Rows:
+    # The first rows say what dtype there is; an empty array of another must not.
+    if rows is None or len(rows) == 0:
+        return Rows(more)
+    rows.append(more)
+    return rows
 
 
 def _plain(values: Any) -> np.ndarray:

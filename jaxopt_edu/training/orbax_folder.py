@@ -2,7 +2,6 @@
 
 import json
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.files import whole_folder
+from jaxopt_edu.files import checksum_of, whole_folder
 from jaxopt_edu.storage import is_key, named_leaves, read
-from jaxopt_edu.training.checkpoints import (
+from jaxopt_edu.storage.leaves import kind_of
+from jaxopt_edu.training.checkpoints import Checkpoints
+from jaxopt_edu.training.history_log import Reference
+from jaxopt_edu.training.loop import Carry
+from jaxopt_edu.training.npz_checkpoint import (
+    Best,
     Checkpoint,
-    Checkpoints,
     Identity,
     best_like,
     read_npz,
+    reference_in,
+    text_array,
     write_npz,
 )
-from jaxopt_edu.training.loop import Carry
 
 REST = "rest.npz"  # all but the arrays, and what must be true of these
 ARRAYS = "arrays"
@@ -61,15 +65,18 @@ class OrbaxFolder(Checkpoints):
                 f"OrbaxFolder: there are {jax.process_count()} processes, each of which would write "
                 f"{path.name} by itself; use orbax's CheckpointManager from a callback."
             )
-        both = (checkpoint.carry, checkpoint.best)
+        held = (checkpoint.carry, checkpoint.best)
+        reference = self._begin_write(checkpoint)
         with whole_folder(path, REST) as draft:
-            if arrays := {key: _data(leaf) for key, leaf in _numbered(both).items()}:
+            if arrays := {key: _data(leaf) for key, leaf in _numbered(held).items()}:
                 with self._orbax.PyTreeCheckpointer() as checkpointer:
                     checkpointer.save(draft / ARRAYS, arrays)
-            checks = {"kinds": _kinds(checkpoint.carry), "checksums": _checksums(draft)}
-            extra = {CHECKS: np.frombuffer(json.dumps(checks).encode(), np.uint8)}
-            carry, best = _rest(both)
-            write_npz(draft / REST, checkpoint._replace(carry=carry, best=best), identity, extra)
+            checks = {"kinds": _kinds(*held), "checksums": _checksums(draft)}
+            extra = {CHECKS: text_array(json.dumps(checks))}
+            carry, best = _rest(held)
+            rest = checkpoint._replace(carry=carry, best=best)
+            write_npz(draft / REST, rest, identity, reference, extra)
+        self._end_write(checkpoint.step)
 
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
         path = self.file(step).absolute()
@@ -77,16 +84,20 @@ class OrbaxFolder(Checkpoints):
         if CHECKS not in extra:
             raise ValueError(f"{path} is damaged or was not written by jaxopt_edu: it has no {REST} of ours.")
         checks = json.loads(extra[CHECKS].tobytes())
-        _compare(path, checks["kinds"], _kinds(like))
-        checkpoint = read_npz(path / REST, step, _rest(like), identity)
+        _compare(path, checks["kinds"], _kinds(like, None))
+        checkpoint = read_npz(path / REST, self.path, step, _rest(like), identity)
         found = _checksums(path)
         for name, checksum in checks["checksums"].items():
             if found.get(name) != checksum:
                 happened = "has changed" if name in found else "is missing"
                 raise ValueError(f"{path} is damaged: its file {name} {happened}.")
+        rest = (checkpoint.carry, checkpoint.best)
         wanted = (like, None if checkpoint.best is None else best_like(like))
-        carry, best = self._filled(path / ARRAYS, wanted, (checkpoint.carry, checkpoint.best))
+        carry, best = self._filled(path / ARRAYS, wanted, rest)
         return checkpoint._replace(carry=carry, best=best)
+
+    def _reference(self, step: int) -> Reference | None:
+        return reference_in(self.file(step) / REST)
 
     def _filled(self, path: Path, like: Any, rest: Any) -> Any:
         wanted = _numbered(like)
@@ -113,8 +124,8 @@ def _orbax() -> Any:
     return orbax.checkpoint
 
 
-def _rest(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: np.zeros(0, bool) if _is_held(leaf) else leaf, tree)
+def _rest(held: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.zeros(0, bool) if _is_held(leaf) else leaf, held)
 
 
 def _is_held(leaf: Any) -> bool:
@@ -122,9 +133,9 @@ def _is_held(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and leaf.size > 0
 
 
-def _numbered(tree: Any) -> dict[str, jax.Array]:
+def _numbered(held: Any) -> dict[str, jax.Array]:
     # Orbax makes paths of names, and not every name of a parameter is one.
-    return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree)) if _is_held(leaf)}
+    return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(held)) if _is_held(leaf)}
 
 
 def _data(leaf: jax.Array) -> jax.Array:
@@ -137,9 +148,13 @@ def _like(wanted: jax.Array, data: Any) -> jax.Array:
     return jnp.asarray(data)
 
 
-def _kinds(carry: Carry) -> dict[str, str]:
-    leaves = named_leaves(carry).items()
-    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in leaves if isinstance(leaf, jax.Array)}
+def _kinds(carry: Carry, best: Best | None) -> dict[str, str]:
+    leaves = {"carry": carry} if best is None else {"carry": carry, "best": best}
+    return {
+        name.removeprefix("carry/"): kind_of(leaf)
+        for name, leaf in named_leaves(leaves).items()
+        if isinstance(leaf, jax.Array)
+    }
 
 
 def _compare(path: Path, stored: dict[str, str], wanted: dict[str, str]) -> None:
@@ -154,12 +169,4 @@ def _compare(path: Path, stored: dict[str, str], wanted: dict[str, str]) -> None
 
 def _checksums(folder: Path) -> dict[str, int]:
     files = sorted(file for file in (folder / ARRAYS).rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): _checksum(file) for file in files}
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 24):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+    return {file.relative_to(folder).as_posix(): checksum_of(file) for file in files}

@@ -11,8 +11,8 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.training import CheckpointFolder
-from jaxopt_edu.training.checkpoints import Identity
 from jaxopt_edu.training.loop import start
+from jaxopt_edu.training.npz_checkpoint import Identity
 
 KEY = jax.random.key(2)
 DATA = np.linspace(-1, 1, 12, dtype=np.float32)
@@ -41,6 +41,10 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+def checkpoints(folder):
+    return sorted(file.name for file in folder.iterdir() if file.name.startswith("step-"))
+
+
 def name(step):
     return f"step-{step:010d}.npz"
 
@@ -59,9 +63,10 @@ def folder(finished, tmp_path):
 
 
 def test_the_last_few_are_kept(finished, tmp_path):
-    assert sorted(contents(finished)) == [name(4), name(6), name(8)]
+    assert checkpoints(finished) == [name(4), name(6), name(8)]
+    assert sorted(contents(finished).keys() - set(checkpoints(finished))) == ["history-000001.log"]
     fit(steps=5, checkpoint=CheckpointFolder(tmp_path / "deep" / "run", keep=1))
-    assert sorted(contents(tmp_path / "deep" / "run")) == [name(5)]
+    assert checkpoints(tmp_path / "deep" / "run") == [name(5)]
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
@@ -69,7 +74,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path):
         (tmp_path / other).write_text("mine")
     fit(steps=6, checkpoint=CheckpointFolder(tmp_path, keep=1))
     assert sorted(contents(tmp_path)) == sorted(
-        ["notes.txt", "step-12.npz", "step-0000000002.npz.bak", name(6)]
+        ["notes.txt", "step-12.npz", "step-0000000002.npz.bak", name(6), "history-000001.log"]
     )
 
 
@@ -188,7 +193,9 @@ def test_keep_has_to_keep_one(tmp_path):
 
 def test_left_over_later_ones_do_not_push_out_the_new(folder):
     fit(steps=5, every=1, checkpoint=CheckpointFolder(folder, keep=2), resume=4)
-    assert sorted(contents(folder)) == [name(4), name(5), name(6), name(8)]
+    assert checkpoints(folder) == [name(4), name(5), name(6), name(8)]
+    # Each of them still has its own history.
+    assert_same_run(fit(checkpoint=folder, resume=8), fit())
 
 
 @pytest.mark.parametrize(

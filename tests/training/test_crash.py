@@ -87,7 +87,7 @@ def test_killed_while_it_writes(tmp_path):
     run, result = tmp_path / "run", tmp_path / "result.npz"
     output = finish(launch(__file__, tmp_path, run, result, 24, "open:1", "os.rename:3", "os.remove:3"))
     first, second, third = (line.split() for line in output.splitlines()[:3])
-    assert first == ["open:1"]
+    assert [name for name in first if "step-" in name] == []
     # The third checkpoint was a draft only, and the run went on from the second.
     assert [name for name in second if name.startswith("step-")] == names(2, 4)
     assert len([name for name in second if name.startswith(".step-0000000006")]) == 1

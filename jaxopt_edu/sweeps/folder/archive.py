@@ -16,7 +16,7 @@ from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.recipes import NotWritableError, from_recipe, recipe
-from jaxopt_edu.storage import read, read_leaves, save
+from jaxopt_edu.storage import read_leaves, save
 from jaxopt_edu.sweeps.folder.store import SPEC
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import TopRun
@@ -77,7 +77,7 @@ def load(
                 f"the sweep in {folder} is not finished: the call that began it goes on with resume=True."
             )
         raise FileNotFoundError(f"{folder} holds no sweep: there is no {DESCRIPTION} in it.")
-    arrays, leaves = read(folder / ARRAYS), read_leaves(folder / ARRAYS)
+    leaves, arrays = read_leaves(folder / ARRAYS)
     try:
         content = json.loads((folder / DESCRIPTION).read_bytes())
         given = None if optimizers is None else [as_pytree(optimizer) for optimizer in optimizers]

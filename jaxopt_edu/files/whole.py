@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from jaxopt_edu.files.trouble import explained
+
 
 def check_folder(path: str | os.PathLike[str], marker: str) -> Path:
     """Refuse a place where `whole_folder` could not write, before any work is done.
@@ -74,17 +76,17 @@ def whole_folder(path: str | os.PathLike[str], marker: str) -> Iterator[Path]:
         draft.mkdir()
         yield draft
         for file in draft.rglob("*"):
-            _flush(file)
-        _flush(draft)
+            flush(file)
+        flush(draft)
         if final.exists():
             os.rename(final, old)
         os.rename(draft, final)
-        _flush(final.parent)
+        flush(final.parent)
     finally:
         # Stopped between the two renames: what stood there before comes back.
         if old.exists() and not final.exists():
             os.rename(old, final)
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=not final.parent.is_dir())
 
 
 @contextmanager
@@ -115,20 +117,21 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"cannot write {path.name!r} into the folder {str(path.parent)!r} ({error.strerror}): "
-            "make the folder, or choose one that you may write to",
-        ) from error
+        raise explained(error, path) from error
     finally:
         # A folder that could not be written to has no draft, and may not even be a folder.
         if draft.parent.is_dir():
             draft.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have what a file or a folder holds put on the disk before anything else happens.
+
+    Args:
+        path: the file or the folder.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
