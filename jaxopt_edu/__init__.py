@@ -8,10 +8,9 @@ An optimizer is an optax transform that is also a pytree of its hyperparameters.
 """
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jaxopt_edu import core, problems, schedules, sweeps, training
+from jaxopt_edu import core
 from jaxopt_edu.core import (
     Optimizer,
     chain,
@@ -24,24 +23,35 @@ from jaxopt_edu.core import (
     unstack,
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
-from jaxopt_edu.storage import load, save
-from jaxopt_edu.sweeps import (
-    SweepResult,
-    choice,
-    grid,
-    loguniform,
-    normal,
-    quniform,
-    randint,
-    sample,
-    sweep,
-    uniform,
-)
-from jaxopt_edu.training import FitResult, fit
-from jaxopt_edu.wrappers import compensated, half_state, packed
 
+# A training job of one's own needs the optimizers and what reads them. The rest is imported when it is first
+# asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:
-    from jaxopt_edu import plots
+    from jaxopt_edu import plots, problems, schedules, sweeps, training
+    from jaxopt_edu.storage import load, save
+    from jaxopt_edu.sweeps import (
+        SweepResult,
+        choice,
+        grid,
+        loguniform,
+        normal,
+        quniform,
+        randint,
+        sample,
+        sweep,
+        uniform,
+    )
+    from jaxopt_edu.training import FitResult, fit
+    from jaxopt_edu.wrappers import compensated, half_state, packed
+
+_MODULES = {"plots", "problems", "schedules", "sweeps", "training"}
+_NAMES = {
+    "storage": "load save",
+    "sweeps": "SweepResult choice grid loguniform normal quniform randint sample sweep uniform",
+    "training": "FitResult fit",
+    "wrappers": "compensated half_state packed",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "FitResult",
@@ -86,8 +96,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    # Pictures are for people; a training job need not wait for the modules that draw them.
-    if name == "plots":
-        return importlib.import_module("jaxopt_edu.plots")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # from now on it is found without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

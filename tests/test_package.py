@@ -35,12 +35,55 @@ SURFACE = RANK["plots"]
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
-def test_import_brings_in_no_extra():
-    code = "import sys, jaxopt_edu; print(*sys.modules)"
+# What the optimizers do not need, and an import need not wait for.
+LATER = (
+    "jax.extend jax.experimental.multihost_utils jax.experimental.pallas concurrent.futures.thread statistics"
+)
+# Parts of the package that every import pays for.
+AT_ONCE = {"core", "files", "optimizers", "schedules"}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """The modules that an import of the package brings, beyond those of jax and optax."""
+    code = "import sys, jax, optax; known = {*sys.modules}; import jaxopt_edu; print(*{*sys.modules} - known)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in run.stdout.split()}
-    assert "optax" in loaded
-    assert loaded & set(EXTRAS.split()) == set()
+    return set(run.stdout.split())
+
+
+def test_import_brings_in_no_extra(loaded):
+    assert "jaxopt_edu.core" in loaded
+    assert {name.split(".")[0] for name in loaded} & set(EXTRAS.split()) == set()
+
+
+def test_import_brings_in_the_optimizers_and_nothing_heavy(loaded):
+    own = {name.split(".")[1] for name in loaded if name.startswith("jaxopt_edu.")}
+    assert {"core", "optimizers"} <= own <= AT_ONCE
+    assert [name for name in LATER.split() if name in loaded] == []
+    # Each costs a third of a millisecond at least: a page for each optimizer, and few besides.
+    pages = {name for name in loaded if name.startswith("jaxopt_edu.optimizers.")}
+    assert len(loaded - pages) < 40
+
+
+def test_names_that_come_later_are_where_type_checkers_see_them():
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: (node.module or "").removeprefix("jaxopt_edu").removeprefix(".")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == jaxopt_edu._HOMES | dict.fromkeys(jaxopt_edu._MODULES, "")
+    assert seen.keys() <= set(jaxopt_edu.__all__)
+
+
+def test_all_names_are_listed_and_others_are_refused():
+    code = "import jaxopt_edu as jo; print(*dir(jo)); from jaxopt_edu import *; print(fit, sweeps.Halving)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(jaxopt_edu.__all__) <= set(run.stdout.split())
+    with pytest.raises(AttributeError, match="module 'jaxopt_edu' has no attribute 'adamm'"):
+        jaxopt_edu.adamm  # noqa: B018
 
 
 def imported_modules(path: Path) -> set[str]:
