@@ -5,6 +5,7 @@ from jaxopt_edu.core.composition import chain
 from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.lifting import lift
+from jaxopt_edu.core.matrices import MatrixAxes, map_matrices, matrix_axes, matrix_state, with_fewer_rows
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
@@ -18,6 +19,7 @@ __all__ = [
     "Hyperparameter",
     "Layout",
     "Limit",
+    "MatrixAxes",
     "Optimizer",
     "WeightSum",
     "bias_correction",
@@ -30,8 +32,11 @@ __all__ = [
     "hyperparameters",
     "kind",
     "lift",
+    "map_matrices",
     "map_point",
     "map_rule",
+    "matrix_axes",
+    "matrix_state",
     "next_count",
     "norm",
     "replace",
@@ -43,5 +48,6 @@ __all__ = [
     "tree_norm",
     "tree_sum",
     "unstack",
+    "with_fewer_rows",
     "zeros_like",
 ]

@@ -176,7 +176,7 @@ def map_rule(
         for work in {row.work() for row in rows}
     }
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((rows, scalars)))
-    apply = _apply_once_traced if traced else _apply
+    apply = _apply_once_traced if traced else applied
     results = [apply(rule, row, scalars[row.work()]) for row in rows]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
     trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
@@ -216,7 +216,17 @@ class Row(NamedTuple):
         return working_dtype((*self.states, *self.read, self.gradient)[0].dtype)
 
 
-def _apply(rule: Callable[..., Any], row: Row, scalars: dict[str, jax.Array]) -> tuple[jax.Array, ...]:
+def applied(rule: Callable[..., Any], row: Row, scalars: dict[str, jax.Array]) -> tuple[jax.Array, ...]:
+    """A rule's results for one leaf: worked on in its working dtype, in the dtypes that they had.
+
+    Args:
+        rule: written for one array, as for `map_rule`.
+        row: what it is given.
+        scalars: hyperparameters and other numbers by name, of the row's working dtype.
+
+    Returns:
+        The update in the gradient's dtype, and the new states in the states'.
+    """
     work = row.work()
     g, *others = (array.astype(_like(array.dtype, work)) for array in jax.tree.leaves(row))
     # A real number times a complex array is no accident here, though strict promotion calls it one.
@@ -233,7 +243,7 @@ def _apply(rule: Callable[..., Any], row: Row, scalars: dict[str, jax.Array]) ->
 
 # Inside a compiled function leaves of one shape share a trace of the rule, which is most of the time that a
 # tree of many leaves takes before XLA sees it.
-_apply_once_traced = jax.jit(_apply, static_argnums=0)
+_apply_once_traced = jax.jit(applied, static_argnums=0)
 
 
 def _fusible(update: jax.Array) -> jax.Array:

@@ -1,0 +1,69 @@
+"""What the leaves of a tree are called, and which names a pattern means."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import jax
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf: the keys on the way to it, as in stored files.
+
+    Args:
+        path: from `jax.tree_util.tree_flatten_with_path`.
+
+    Returns:
+        The keys, with / between them.
+
+    >>> [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path({"dense": {"kernel": 1}})[0]]
+    ['dense/kernel']
+    """
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def leaf_names(tree: Any) -> list[str]:
+    """The names of all leaves, in the tree's order.
+
+    Args:
+        tree: pytree; None is an empty subtree.
+
+    Returns:
+        A name for each leaf.
+
+    >>> leaf_names({"dense": {"bias": 1, "kernel": None}, "layers": [2, 3]})
+    ['dense/bias', 'layers/0', 'layers/1']
+    """
+    return [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+
+
+def own_name(name: str) -> str:
+    """A leaf's name without the box that Flax NNX keeps it in.
+
+    Args:
+        name: as `leaf_name` gives it.
+
+    Returns:
+        The name without a "value" at its end.
+
+    >>> own_name("dense/kernel/value"), own_name("dense/kernel")
+    ('dense/kernel', 'dense/kernel')
+    """
+    return name.removesuffix("/value")
+
+
+def is_meant(name: str, pattern: str) -> bool:
+    """Whether a pattern means a leaf.
+
+    Args:
+        name: as `leaf_name` gives it.
+        pattern: with the wildcards of `fnmatch`: * for anything, / included, ? for a letter, [ab] for one of
+            these. A pattern that begins with */ means leaves at the top, too.
+
+    Returns:
+        Whether it matches the whole name.
+
+    >>> [is_meant(name, "*/bias") for name in ("layers/0/bias", "bias", "dense/bias/value", "dense/bias_2")]
+    [True, True, True, False]
+    """
+    spoken = own_name(name)
+    return any(fnmatchcase(each, pattern) for each in (name, spoken, f"/{spoken}"))
