@@ -1,5 +1,7 @@
 """Leaves as matrices: which are, how each lies in its leaf, and that one call serves all of a shape."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,8 +23,16 @@ from jaxopt_edu.core.paths import leaf_names
 RNG = np.random.default_rng(0)
 
 
-def normal(*shape, dtype=np.float32):
+def normal(*shape: int, dtype: Any = np.float32) -> Any:
     return jnp.asarray(RNG.normal(size=shape), dtype)
+
+
+def zeros(params: Any) -> Any:
+    return zeros_like(params)
+
+
+def gram(params: Any) -> Any:
+    return matrix_state(params, lambda rows, columns, dtype: jnp.eye(rows, dtype=dtype))
 
 
 def polar(g, *, scale):
@@ -31,7 +41,7 @@ def polar(g, *, scale):
     return scale * (u @ v)
 
 
-def numpy_polar(g):
+def numpy_polar(g: Any) -> np.ndarray:
     u, _, v = np.linalg.svd(np.asarray(g, np.float64), full_matrices=False)
     return u @ v
 
@@ -139,7 +149,7 @@ def expected_update(name, leaf):
     return 2 * numpy_polar(leaf)
 
 
-def check_updates(updates):
+def check_updates(updates: Any) -> None:
     assert jax.tree.structure(updates) == jax.tree.structure(TREE)
     for name, layer in TREE.items():
         for key, leaf in layer.items():
@@ -173,7 +183,7 @@ def test_matrices_of_one_shape_are_one_call():
 
 def test_the_rule_sees_rows_for_inputs_whatever_the_leaf_has_first():
     seen = {}
-    tree = {"weight": normal(3, 5), "kernel": normal(2, 7)}
+    tree: Any = {"weight": normal(3, 5), "kernel": normal(2, 7)}
     map_matrices(lambda g: seen.setdefault(g.shape, g), tree)
     np.testing.assert_array_equal(seen[(5, 3)], tree["weight"].T)
     np.testing.assert_array_equal(seen[(2, 7)], tree["kernel"])
@@ -186,12 +196,9 @@ def remembering(g, w, m, left, *, b):
 
 
 def test_states_that_mirror_and_states_of_their_own():
-    params = {"w": normal(2, 4, 3), "z": normal(4, 3), "weight": normal(3, 4)}
-    gradients = jax.tree.map(lambda leaf: leaf + 1, params)
-    m, left = (
-        zeros_like(params),
-        matrix_state(params, lambda rows, columns, dtype: jnp.eye(rows, dtype=dtype)),
-    )
+    params: Any = {"w": normal(2, 4, 3), "z": normal(4, 3), "weight": normal(3, 4)}
+    gradients: Any = jax.tree.map(lambda leaf: leaf + 1, params)
+    m, left = zeros(params), gram(params)
     assert {name: leaf.shape for name, leaf in left.items()} == {
         "w": (2, 4, 4),
         "z": (4, 4),
@@ -211,24 +218,24 @@ def test_states_that_mirror_and_states_of_their_own():
     ]:
         grown = np.eye(4) + 2 * np.asarray(g @ g.T)
         found = [tree[name][1] if name == "w" else tree[name] for tree in (updates, m, left)]
-        update, momentum, gram = (x.T if name == "weight" and x.shape == (3, 4) else x for x in found)
-        np.testing.assert_allclose(gram, grown, rtol=1e-5)
+        update, momentum, product = (x.T if name == "weight" and x.shape == (3, 4) else x for x in found)
+        np.testing.assert_allclose(product, grown, rtol=1e-5)
         np.testing.assert_allclose(momentum, 1.5 * g, rtol=1e-6)
         np.testing.assert_allclose(update, -(grown @ (1.5 * np.asarray(g))) - w, rtol=1e-4)
 
 
 def test_states_are_at_least_float32_and_keep_their_dtype():
-    params = {"w": normal(4, 3, dtype=jnp.bfloat16)}
-    left = matrix_state(params, lambda rows, columns, dtype: jnp.eye(rows, dtype=dtype))
+    params: Any = {"w": normal(4, 3, dtype=jnp.bfloat16)}
+    left = gram(params)
     assert left["w"].dtype == jnp.float32
     _, m, left = map_matrices(
-        remembering, params, zeros_like(params), own=(left,), params=params, b=jnp.float32(0.5)
+        remembering, params, zeros(params), own=(left,), params=params, b=jnp.float32(0.5)
     )
     assert (m["w"].dtype, left["w"].dtype) == (jnp.float32, jnp.float32)
 
 
 def test_what_is_no_matrix_is_refused_by_name():
-    tree = {"dense": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
+    tree: Any = {"dense": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
     message = r"leaf dense/bias of shape \(2,\) is no matrix.*partition\("
     with pytest.raises(ValueError, match=message):
         map_matrices(polar, tree, scale=SCALE)
@@ -242,8 +249,8 @@ def test_another_function_says_what_is_a_matrix():
     def axes(name, leaf):
         return MatrixAxes((0,), (1, 2)) if leaf.ndim == 3 else matrix_axes(name, leaf)
 
-    query = normal(6, 2, 2)
-    updates = map_matrices(polar, {"query": query}, axes=axes, scale=SCALE)
+    query: Any = normal(6, 2, 2)
+    updates: Any = map_matrices(polar, {"query": query}, axes=axes, scale=SCALE)
     np.testing.assert_allclose(
         updates["query"].reshape(6, 4), 2 * numpy_polar(query.reshape(6, 4)), rtol=1e-4, atol=1e-5
     )
@@ -251,13 +258,14 @@ def test_another_function_says_what_is_a_matrix():
 
 def test_empty_trees_and_matrices_without_rows_pass_through():
     assert map_matrices(polar, {}, scale=SCALE) == {}
-    assert map_matrices(polar, None, scale=SCALE) is None
-    updates = map_matrices(lambda g, *, scale: scale * g, {"w": jnp.ones((0, 3))}, scale=SCALE)
+    nothing: Any = [None]
+    assert map_matrices(polar, nothing, scale=SCALE) == nothing
+    updates: Any = map_matrices(lambda g, *, scale: scale * g, {"w": jnp.ones((0, 3))}, scale=SCALE)
     assert updates["w"].shape == (0, 3)
 
 
 def test_it_is_one_program_under_vmap():
-    stacked = {"kernel": normal(3, 4, 2)}
+    stacked: Any = {"kernel": normal(3, 4, 2)}
     axes = lambda name, leaf: MatrixAxes((0,), (1,))  # noqa: E731
     found = jax.vmap(lambda tree, scale: map_matrices(polar, tree, axes=axes, scale=scale))(
         stacked, jnp.arange(1.0, 4.0)
@@ -276,7 +284,8 @@ def test_a_wide_matrix_costs_no_more_than_its_transpose():
 
     def flops(shape):
         work = jax.jit(lambda x: with_fewer_rows(cubic, x)).lower(jnp.zeros(shape)).compile()
-        return work.cost_analysis()["flops"]
+        analysis: Any = work.cost_analysis()
+        return analysis["flops"]
 
     assert flops((16, 256)) == pytest.approx(flops((256, 16)), rel=0.01)
     x = normal(3, 8)
@@ -288,9 +297,9 @@ def test_split_matrices_stay_where_they_are():
     if jax.device_count() < 8:
         pytest.skip("XLA_FLAGS was set to fewer devices")
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
-    tree = {"a": normal(16, 4), "c": normal(16, 4), "stacked": normal(8, 16, 4)}
+    tree: Any = {"a": normal(16, 4), "c": normal(16, 4), "stacked": normal(8, 16, 4)}
     rows = {"a": ("x", None), "c": ("x", None), "stacked": (None, "x", None)}
-    split = {
+    split: Any = {
         name: jax.device_put(leaf, NamedSharding(mesh, PartitionSpec(*rows[name])))
         for name, leaf in tree.items()
     }
