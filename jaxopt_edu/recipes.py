@@ -15,7 +15,8 @@ from jax.tree_util import Partial
 from jaxopt_edu import schedules
 from jaxopt_edu.core.composition import chain, members, rest_of
 from jaxopt_edu.core.lifting import Lifted, lift
-from jaxopt_edu.core.reading import describe, keywords_of, page_of
+from jaxopt_edu.core.naming import keywords_of, page_of
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.storage import is_key

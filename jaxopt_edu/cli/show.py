@@ -5,7 +5,7 @@ import inspect
 import sys
 
 from jaxopt_edu.cli.console import code, table, text
-from jaxopt_edu.core.reading import hyperparameters
+from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.optimizers import OPTIMIZERS
 
 

@@ -6,9 +6,10 @@ from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.matrices import MatrixAxes, map_matrices, matrix_axes, matrix_state, with_fewer_rows
+from jaxopt_edu.core.naming import hyperparameters, settings
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.packing import Layout
-from jaxopt_edu.core.reading import describe, hyperparameters, kind, settings
+from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.reductions import norm, tree_dot, tree_norm, tree_sum
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import WeightSum, first_count, map_point, map_rule, next_count, zeros_like

@@ -1,21 +1,29 @@
 """Chains of transforms that are still pytrees of all their numbers."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.checks import Limit
 from jaxopt_edu.core.extra import call_update, takes_any
-from jaxopt_edu.core.transform import Foreign, Optimizer
+from jaxopt_edu.core.transform import Foreign, Hyperparameter, Optimizer, checked_hyperparameter
+from jaxopt_edu.core.trees import ValueInForce
 
 if TYPE_CHECKING:
     import chex
 
+# The members of a composed transform, and their update functions: in order, or by name.
+Transform = optax.GradientTransformation | optax.MultiSteps
+Transforms = Sequence[Transform] | Mapping[Any, Any]
+UpdateFunctions = Any
 
-def chain(*transforms: optax.GradientTransformation) -> Optimizer:
+
+def chain(*transforms: Transform) -> Optimizer:
     """Apply transforms one after another, as `optax.chain` does, and stay a pytree of their numbers.
 
     Updates are those of `optax.chain(*transforms)` to the last bit, and so is the state: a tuple with
@@ -99,58 +107,155 @@ class Composition:
 
     factory: Callable[..., Optimizer]
     step: Step
+    # Of the numbers of its own. Not in the text by which a stored optimizer is known, as in `Page`.
+    limits: tuple[tuple[str, Limit], ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
         """The factory's name."""
         return self.factory.__name__
 
+    def numbers_in_force(self, keywords: Mapping[str, Any], state: Any) -> dict[str, Any]:
+        """Its own numbers: schedules are asked at the state's count.
+
+        Raises:
+            TypeError: there is a schedule, but no count in the state.
+        """
+        numbers = {name: keywords[name] for name, _ in self.limits}
+        # Every tuple has a method of this name.
+        if any(map(callable, numbers.values())) and "count" not in getattr(state, "_fields", ()):
+            raise TypeError(
+                f"{self.name}: the state is a {type(state).__name__} without a count to ask a schedule at; "
+                f"it needs the state that {self.name}(…).init(params) returns."
+            )
+        return {name: value(state.count) if callable(value) else value for name, value in numbers.items()}
+
     def __call__(
         self,
-        update_functions: Sequence[Callable],
+        update_functions: "UpdateFunctions",
         updates: "chex.ArrayTree",
         state: Any,
         params: "chex.ArrayTree | None" = None,
-        **extra: Any,
+        **keywords: Any,
     ) -> tuple["chex.ArrayTree", Any]:
         """One step."""
-        return self.step(update_functions, updates, state, params, **extra)
+        limits = dict(self.limits)
+        numbers = {
+            name: ValueInForce(value, limits[name])
+            for name, value in self.numbers_in_force(keywords, state).items()
+        }
+        return self.step(update_functions, updates, state, params, **keywords | numbers)
+
+
+@dataclass(frozen=True)
+class Constants:
+    """An argument without its numbers, hashable: the other leaves, None where there was a number."""
+
+    leaves: tuple[Any, ...]
+    treedef: Any
+
+
+@dataclass(frozen=True)
+class WithConstants:
+    """A factory of composed transforms together with those of its arguments that are no numbers."""
+
+    factory: Callable[..., Optimizer]
+    constants: tuple[tuple[str, Constants], ...]
+
+    def values(self) -> dict[str, Any]:
+        """The constants by name, as they were given."""
+        return {name: jax.tree.unflatten(each.treedef, each.leaves) for name, each in self.constants}
+
+    @property
+    def __name__(self) -> str:
+        """The factory's name."""
+        return self.factory.__name__
+
+    def __call__(self, *args: Any, **numbers: Any) -> Optimizer:
+        """The transform, with the constants."""
+        return self.factory(*args, **self.values(), **numbers)
 
 
 def compose(
     factory: Callable[..., Optimizer],
     init: Callable[..., Any],
     step: Step,
-    transforms: Sequence[optax.GradientTransformation],
+    transforms: Transforms,
     *arguments: Any,
+    constants: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Limit] | None = None,
+    **numbers: Hyperparameter,
 ) -> Optimizer:
     """Make a transform out of others that stays a pytree of all their numbers.
 
     Args:
-        factory: called as `factory(*transforms, *arguments)`; `replace` calls it again.
+        factory: called as `factory(*transforms, *arguments, **constants, **numbers)`, or with the mapping in
+            place of `*transforms` if they have names; `replace` calls it again.
         init: `init(member_inits, *arguments, params) -> state`.
         step: how the members' updates make one update.
-        transforms: the members, any optax transforms.
+        transforms: the members, any optax transforms, in order or by name. Members that have names are
+            called by them: "slow.learning_rate". `init` and `step` are given the members' functions in
+            the same way, as a tuple or as a mapping.
         *arguments: further leaves that `init` needs, such as a random key.
+        constants: the factory's arguments that are neither leaves nor members, by name: functions, or pytrees
+            of what can be hashed. `describe` shows them where they are not the default.
+        limits: which values each of `numbers` may take.
+        **numbers: hyperparameters of its own, numbers or schedules; `step` is given them by name, as they are
+            in force at `state.count`.
 
     Returns:
         The transform.
 
     Raises:
-        TypeError: a member is not an optax transform.
+        TypeError: a member is not an optax transform, or a number is none.
+        ValueError: a number is outside its limit.
     """
-    for position, transform in enumerate(transforms):
-        if not isinstance(transform, optax.GradientTransformation):
+    name = factory.__name__
+    named = isinstance(transforms, Mapping)
+    for place, transform in transforms.items() if named else enumerate(transforms):
+        if not is_transform(transform):
+            called = f"{name}({{{place!r}: sgd(…)}})" if named else f"{name}(sgd(learning_rate=0.1))"
             raise TypeError(
-                f"{factory.__name__}: argument {position} is {transform!r}, not an optax transform. "
-                f"Call the factory first, as in {factory.__name__}(sgd(learning_rate=0.1))."
+                f"{name}: {'' if named else 'argument '}{place!r} is {transform!r}, not an optax transform. "
+                f"Call the factory first, as in {called}."
             )
-    inits = tuple(map(_init_leaf, transforms))
-    updates = tuple(map(_update_leaf, transforms))
-    return Optimizer(Partial(init, inits, *arguments), Partial(Composition(factory, step), updates))
+    known = dict(limits or {})
+    leaves = {key: checked_hyperparameter(name, key, value, known[key]) for key, value in numbers.items()}
+    # An ordered dict, since a plain one comes back from compiled code in another order.
+    inits, updates = (
+        OrderedDict((place, leaf(as_transform(each))) for place, each in transforms.items())
+        if isinstance(transforms, Mapping)
+        else tuple(leaf(as_transform(each)) for each in transforms)
+        for leaf in (_init_leaf, _update_leaf)
+    )
+    flat = {key: jax.tree.flatten(value) for key, value in (constants or {}).items()}
+    frozen = tuple((key, Constants(tuple(leaves), treedef)) for key, (leaves, treedef) in flat.items())
+    made_by = WithConstants(factory, frozen) if frozen else factory
+    composition = Composition(made_by, step, tuple(sorted(known.items())))
+    return Optimizer(Partial(init, inits, *arguments), Partial(composition, updates, **leaves))
 
 
-def as_pytree(transform: optax.GradientTransformation) -> Optimizer:
+def is_transform(value: Any) -> bool:
+    """Whether a value is an optax transform, or an `optax.MultiSteps`, which makes one."""
+    return isinstance(value, optax.GradientTransformation | optax.MultiSteps)
+
+
+def as_transform(made: Any) -> Any:
+    """What a factory made, as an optax transform where it can be one.
+
+    Args:
+        made: an optax transform, an `optax.MultiSteps`, or anything else.
+
+    Returns:
+        For a MultiSteps, which is none itself, a transform of the same updates; the rest as it is.
+    """
+    if isinstance(made, optax.MultiSteps):
+        functions: Any = (made.init, made.update)
+        return optax.GradientTransformationExtraArgs(*functions)
+    return made
+
+
+def as_pytree(transform: Transform) -> Optimizer:
     """Any optax transform as a pytree that compiled code can take as an argument.
 
     Args:
@@ -160,15 +265,41 @@ def as_pytree(transform: optax.GradientTransformation) -> Optimizer:
     Returns:
         A transform with the same updates, whose update takes extra arguments.
     """
-    return Optimizer(_init_leaf(transform), _update_leaf(transform))
+    made = as_transform(transform)
+    return Optimizer(_init_leaf(made), _update_leaf(made))
 
 
 def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
     """The transforms that another was composed of, in order; None if it was not composed."""
-    if not isinstance(getattr(optimizer.update, "func", None), Composition):
+    if composition_of(optimizer) is None:
         return None
     init, update = _partials(optimizer)
-    return [Optimizer(*pair) for pair in zip(init.args[0], update.args[0], strict=True)]
+    pairs = zip(_values(init.args[0]), _values(update.args[0]), strict=True)
+    return [Optimizer(*pair) for pair in pairs]
+
+
+def member_names(optimizer: optax.GradientTransformation) -> list[Any] | None:
+    """What the members of a composed transform are called; None if they are known by their positions."""
+    init, _ = _partials(optimizer)
+    return list(init.args[0]) if isinstance(init.args[0], Mapping) else None
+
+
+def composition_of(optimizer: optax.GradientTransformation) -> Composition | None:
+    """The static half of a composed transform; None if it is another one."""
+    static = getattr(optimizer.update, "func", None)
+    return static if isinstance(static, Composition) else None
+
+
+def own_numbers(optimizer: optax.GradientTransformation) -> dict[str, Any]:
+    """The hyperparameters of a composed transform that are none of its members', by name."""
+    _, update = _partials(optimizer)
+    return {name: update.keywords[name] for name, _ in update.func.limits}
+
+
+def own_constants(optimizer: optax.GradientTransformation) -> dict[str, Any]:
+    """The arguments of a composed transform's factory that are neither numbers nor members, by name."""
+    factory, _ = rest_of(optimizer)
+    return factory.values() if isinstance(factory, WithConstants) else {}
 
 
 def rest_of(optimizer: optax.GradientTransformation) -> tuple[Callable[..., Optimizer], tuple[Any, ...]]:
@@ -184,18 +315,27 @@ def rest_of(optimizer: optax.GradientTransformation) -> tuple[Callable[..., Opti
     return update.func.factory, tuple(init.args[1:])
 
 
-def recompose(optimizer: optax.GradientTransformation, transforms: Sequence[Optimizer]) -> Optimizer:
+def recompose(
+    optimizer: optax.GradientTransformation, transforms: Sequence[Optimizer], **numbers: Any
+) -> Optimizer:
     """The same composition of other members.
 
     Args:
         optimizer: a composed transform.
-        transforms: its new members.
+        transforms: its new members, in order.
+        **numbers: new values of hyperparameters of its own.
 
     Returns:
         The composed transform.
     """
     factory, further = rest_of(optimizer)
-    return factory(*transforms, *further)
+    names = member_names(optimizer)
+    given = transforms if names is None else [dict(zip(names, transforms, strict=True))]
+    return factory(*given, *further, **own_numbers(optimizer) | numbers)
+
+
+def _values(functions: Any) -> Any:
+    return functions.values() if isinstance(functions, Mapping) else functions
 
 
 def _partials(optimizer: optax.GradientTransformation) -> tuple[Any, Any]:

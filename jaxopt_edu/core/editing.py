@@ -1,7 +1,7 @@
 """Change an optimizer's hyperparameters; stack optimizers and take them apart again."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.composition import as_pytree, members, recompose
-from jaxopt_edu.core.reading import describe, hyperparameters, keywords_of, page_of, parts, show
+from jaxopt_edu.core.composition import as_pytree, member_names, members, own_numbers, recompose
+from jaxopt_edu.core.naming import hyperparameters, keywords_of, nested, page_of, parts
+from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 
 
@@ -20,9 +21,10 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
 
     Args:
         optimizer: an optimizer of this library, a lifted one, a chain, or a stack of them.
-        **changes: new values by name. In a chain, `**{"0.learning_rate": 0.1}` picks the transform, and
-            `**{"learning_rate.peak": 0.1}` a schedule's own number. In a stack, a value of shape (n,) gives
-            each optimizer its own.
+        **changes: new values by name, as `hyperparameters` gives them. In a chain,
+            `**{"0.learning_rate": 0.1}` picks the transform, `**{"slow.learning_rate": 0.1}` one of several
+            groups, and `**{"learning_rate.peak": 0.1}` a schedule's own number. In a stack, a value of
+            shape (n,) gives each optimizer its own.
 
     Returns:
         A new optimizer of the same structure.
@@ -39,20 +41,17 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
         rows = [{name: _row(value, i, size) for name, value in changes.items()} for i in range(size)]
         return stack([replace(each, **row) for each, row in zip(unstack(optimizer), rows, strict=True)])
     if (transforms := members(optimizer)) is not None:
-        return _replace_in_chain(optimizer, transforms, changes)
+        return _replace_in_composition(optimizer, transforms, changes)
     page = page_of(optimizer)
     arguments = {} if page is None else page.arguments(keywords_of(optimizer))
-    inside: dict[str, dict[str, Any]] = {}
+    named: dict[str, Any] = {}
     for name, value in changes.items():
-        if (owner := _owner(arguments, name)) is None:
-            raise ValueError(_unknown(optimizer, name, list(arguments)))
-        if name == owner:
-            arguments[name] = value
-        else:
-            inside.setdefault(owner, {})[name.removeprefix(f"{owner}.")] = value
-    for owner, places in inside.items():
-        arguments[owner] = _with_parts(arguments[owner], places)
-    return as_pytree(optimizer) if page is None else page.factory(**arguments)
+        place = _full_place(optimizer, arguments, name)
+        if _owner(arguments, place) is None:
+            further = [known for known in hyperparameters(optimizer) if known not in arguments]
+            raise ValueError(_unknown(optimizer, name, [*arguments, *further]))
+        named[place] = value
+    return as_pytree(optimizer) if page is None else page.factory(**_changed(arguments, named))
 
 
 def stack(optimizers: Sequence[optax.GradientTransformation]) -> Optimizer:
@@ -136,21 +135,40 @@ def _row(value: Any, position: int, size: int) -> Any:
     return value[position]
 
 
-def _replace_in_chain(optimizer: Any, transforms: list[Optimizer], changes: dict[str, Any]) -> Optimizer:
+def _replace_in_composition(
+    optimizer: Any, transforms: list[Optimizer], changes: dict[str, Any]
+) -> Optimizer:
     # All changes of one transform at once: one of them alone might not be allowed.
     grouped: dict[int, dict[str, Any]] = {}
+    own, of_own = own_numbers(optimizer), {}
     for name, value in changes.items():
-        position, _, plain = name.partition(".") if name[:1].isdecimal() else ("", "", name)
-        asked = [i for i in range(len(transforms)) if position in ("", str(i))]
-        shown = [i for i in asked if _owner(hyperparameters(transforms[i]), plain) is not None]
-        # A lifted transform also has arguments that are no numbers yet, such as momentum=None.
-        owners = shown or [i for i in asked if plain in _replaceable(transforms[i])]
+        if _owner(own, name) is not None:
+            of_own[name] = value
+            continue
+        owners = _owners(optimizer, transforms, name)
         if len(owners) != 1:
             raise ValueError(_unknown(optimizer, name, list(hyperparameters(optimizer))))
-        grouped.setdefault(owners[0], {})[plain] = value
-    for place, inner in grouped.items():
-        transforms[place] = replace(transforms[place], **inner)
-    return recompose(optimizer, transforms)
+        position, plain = owners[0]
+        grouped.setdefault(position, {})[plain] = value
+    for position, inner in grouped.items():
+        transforms[position] = replace(transforms[position], **inner)
+    return recompose(optimizer, transforms, **_changed(own, of_own))
+
+
+def _owners(optimizer: Any, transforms: list[Optimizer], name: str) -> list[tuple[int, str]]:
+    """The members that a name may mean, and what the number is called there."""
+    if (places := member_names(optimizer)) is not None:
+        asked = [
+            (i, name.removeprefix(f"{place}."))
+            for i, place in enumerate(places)
+            if name.startswith(f"{place}.")
+        ]
+    else:
+        position, _, plain = name.partition(".") if name[:1].isdecimal() else ("", "", name)
+        asked = [(i, plain) for i in range(len(transforms)) if position in ("", str(i))]
+    shown = [(i, plain) for i, plain in asked if _owner(hyperparameters(transforms[i]), plain) is not None]
+    # A lifted transform also has arguments that are no numbers yet, such as momentum=None.
+    return shown or [(i, plain) for i, plain in asked if plain in _replaceable(transforms[i])]
 
 
 def _replaceable(optimizer: optax.GradientTransformation) -> list[str]:
@@ -164,24 +182,48 @@ def _unknown(optimizer: Any, name: str, known: list[str]) -> str:
     return f"{describe(optimizer)} has no hyperparameter {name!r}; it has {', '.join(known) or 'none'}."
 
 
+def _full_place(optimizer: Any, arguments: Mapping[str, Any], name: str) -> str:
+    """Where a number is that is called by its optimizer's name in a dict: transforms.slow.learning_rate."""
+    if _owner(arguments, name) is not None:
+        return name
+    holders = [argument for argument, places in nested(optimizer).items() if _owner(places, name) is not None]
+    return f"{holders[0]}.{name}" if holders else name
+
+
 def _owner(names: Iterable[str], place: str) -> str | None:
-    return next((name for name in names if place == name or place.startswith(f"{name}.")), None)
+    # The longest, since the name of a group may have a dot in it.
+    fitting = [name for name in names if place == name or place.startswith(f"{name}.")]
+    return max(fitting, key=len, default=None)
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with those changed that are named, or of which a part is named."""
+    changed, inside = dict(values), {}
+    for place, value in changes.items():
+        owner = _owner(values, place)
+        if place == owner:
+            changed[place] = value
+        else:
+            inside.setdefault(owner, {})[place.removeprefix(f"{owner}.")] = value
+    for owner, places in inside.items():
+        changed[owner] = _with_parts(changed[owner], places)
+    return changed
 
 
 def _with_parts(value: Any, changes: dict[str, Any]) -> Any:
     if isinstance(value, optax.GradientTransformation):
         return replace(value, **changes)
     known = parts(value)
-    inside: dict[str, dict[str, Any]] = {}
-    for place, new in changes.items():
-        head, _, rest = place.partition(".")
-        if head not in known:
+    for place in changes:
+        if _owner(known, place) is None:
+            head = place.partition(".")[0]
             raise ValueError(f"{show(value)} has no part {head!r}; it has {', '.join(known) or 'none'}.")
-        inside.setdefault(head, {})[rest] = new
-    changed = known | {
-        head: inner[""] if "" in inner else _with_parts(known[head], inner) for head, inner in inside.items()
-    }
-    return _rebuilt(value, changed) if isinstance(value, Partial) else type(value)(changed.values())
+    changed = _changed(known, changes)
+    if isinstance(value, Partial):
+        return _rebuilt(value, changed)
+    if isinstance(value, Mapping):
+        return type(value)(zip(value, changed.values(), strict=True))  # type: ignore[call-arg]
+    return type(value)(changed.values())
 
 
 def _rebuilt(schedule: Partial, changed: dict[str, Any]) -> Any:

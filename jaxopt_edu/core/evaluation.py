@@ -11,7 +11,8 @@ import jax
 import optax
 
 from jaxopt_edu.core.composition import members
-from jaxopt_edu.core.reading import describe, keywords_of, page_of
+from jaxopt_edu.core.naming import keywords_of, page_of
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Page
 
 Tree = TypeVar("Tree")

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,20 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.composition import Constants, as_transform
 from jaxopt_edu.core.extra import call_update
 from jaxopt_edu.core.transform import Optimizer
 
+Factory = Callable[..., optax.GradientTransformation | optax.MultiSteps]
 
-def lift(factory: Callable[..., optax.GradientTransformation], *, static: tuple[str, ...] = ()) -> "Lifted":
+
+def lift(factory: Factory, *, static: tuple[str, ...] = ()) -> "Lifted":
     """Make a factory of pytree optimizers out of any factory of optax transforms.
 
     Every number that the lifted factory is given (defaults included) becomes a leaf; so do the numbers
     inside a transform that it is given, and those of our schedules. Booleans, strings, None, dtypes and plain
-    callables stay static, and so do arguments annotated `int`, which optax uses as shapes and in branches.
+    callables stay static, and so do whole numbers where the annotation says `int` (alone or among others
+    than float), which optax uses as shapes and in branches.
 
     Args:
         factory: such as `optax.lion` or `optax.clip_by_global_norm`.
@@ -65,7 +70,7 @@ def lift(factory: Callable[..., optax.GradientTransformation], *, static: tuple[
 class Lifted:
     """A factory of optax transforms whose products are pytrees of their numbers."""
 
-    factory: Callable[..., optax.GradientTransformation]
+    factory: Factory
     static: tuple[str, ...]
 
     @property
@@ -84,7 +89,8 @@ class Lifted:
         bound.apply_defaults()
         numbers, constants = {}, []
         for name, value in bound.arguments.items():
-            tree, rest = _split(self.__name__, name, value, keep_static=name in self.static)
+            counts = type(value) is int and _is_whole(self.__signature__.parameters[name].annotation)
+            tree, rest = _split(self.__name__, name, value, keep_static=counts or name in self.static)
             constants.append((name, rest))
             if jax.tree.leaves(tree):
                 numbers[name] = tree
@@ -93,14 +99,6 @@ class Lifted:
         optimizer = Optimizer(Partial(LiftedInit(page), **numbers), Partial(page, **numbers))
         page.rebuild(numbers)
         return optimizer
-
-
-@dataclass(frozen=True)
-class Constants:
-    """The leaves of one argument that are not numbers (None where there is a number)."""
-
-    leaves: tuple[Any, ...]
-    treedef: Any
 
 
 @dataclass(frozen=True)
@@ -131,13 +129,13 @@ class LiftedPage:
             if name in keywords
         }
 
-    def rebuild(self, keywords: Mapping[str, Any]) -> Optimizer:
+    def rebuild(self, keywords: Mapping[str, Any]) -> optax.GradientTransformationExtraArgs:
         """The optax transform, made anew from its (perhaps traced) numbers.
 
         Raises:
             TypeError: the factory makes something else.
         """
-        made = self.factory.factory(**self.arguments(keywords))
+        made = as_transform(self.factory.factory(**self.arguments(keywords)))
         if not isinstance(made, optax.GradientTransformation):
             raise TypeError(f"lift: {self.name} makes a {type(made).__name__}, not an optax transform.")
         return optax.with_extra_args_support(made)
@@ -163,13 +161,24 @@ class LiftedInit:
             return self.page.rebuild(numbers).init(params)
 
 
+def _is_whole(annotation: Any) -> bool:
+    # int | None, or int | Callable, as a number of steps is in optax; not float | int, which is any number.
+    if isinstance(annotation, str):
+        kinds = {part.strip() for part in annotation.split("|")}
+        return "int" in kinds and "float" not in kinds
+    kinds = typing.get_args(annotation)
+    return int in kinds and float not in kinds
+
+
 def _name(factory: Callable[..., Any]) -> str:
     # optax.nadam is functools.partial(adam, nesterov=True): only its module knows what it is called.
     function = factory
     while isinstance(function, functools.partial):
         function = function.func
-    module = vars(sys.modules[function.__module__])
-    return next((name for name, value in module.items() if value is factory), function.__name__)
+    # A module that was run from a file need not be among those imported.
+    module = getattr(sys.modules.get(getattr(function, "__module__", "")), "__dict__", {})
+    name = getattr(function, "__name__", type(function).__name__)
+    return next((known for known, value in module.items() if value is factory), name)
 
 
 def _is_number(leaf: Any) -> bool:

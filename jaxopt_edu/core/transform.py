@@ -23,7 +23,25 @@ from jaxopt_edu.core.trees import ValueInForce
 if TYPE_CHECKING:
     import chex
 
-Optimizer = optax.GradientTransformationExtraArgs
+
+class Optimizer(optax.GradientTransformationExtraArgs):
+    """An optax transform that is a pytree of its numbers and says what it is.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.sgd(learning_rate=0.5)
+    sgd(learning_rate=0.5)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The optimizer in one line, as `describe` writes it."""
+        # Only who knows every way of building an optimizer can say what it is, and those build on this file.
+        from jaxopt_edu.core.reading import describe
+
+        return describe(self)
+
+
 Hyperparameter = float | jax.Array | Callable[[jax.Array], Any]
 
 
@@ -63,7 +81,9 @@ def build(
         ValueError: a hyperparameter is outside its limit.
     """
     name = factory.__name__
-    leaves = {key: _leaf(name, key, value, limits[key]) for key, value in hyperparameters.items()}
+    leaves = {
+        key: checked_hyperparameter(name, key, value, limits[key]) for key, value in hyperparameters.items()
+    }
     constants = tuple((static or {}).items())
     page = Page(factory, state_type, update, tuple(sorted(limits.items())), constants, evaluated_at)
     named = tuple((key, value) for key, value in constants if key in _arguments(init))
@@ -150,7 +170,22 @@ def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
 
 
-def _leaf(owner: str, name: str, value: Any, limit: Limit) -> Any:
+def checked_hyperparameter(owner: str, name: str, value: Any, limit: Limit) -> Any:
+    """A hyperparameter as it stands among an optimizer's leaves.
+
+    Args:
+        owner: the factory's name, for the error.
+        name: the hyperparameter's name, for the error.
+        value: a number, or a schedule.
+        limit: which numbers are allowed.
+
+    Returns:
+        The number, or the schedule as a pytree.
+
+    Raises:
+        TypeError: value is neither.
+        ValueError: value is a number outside the limit.
+    """
     if not callable(value):
         return checked_number(owner, name, value, limit)
     return as_schedule(value)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxopt_edu import plots
-from jaxopt_edu.core.reading import describe, hyperparameters
+from jaxopt_edu.core.naming import hyperparameters
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.problems import Surface
 from jaxopt_edu.race.learning import LearningResult
 from jaxopt_edu.race.settings import LEARNING_RATES, shown_setting

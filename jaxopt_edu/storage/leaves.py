@@ -79,7 +79,9 @@ def structure(tree: Any) -> str:
     Returns:
         The types, names and static parts of its nodes, without memory addresses.
     """
-    return re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
+    # What an optimizer was in the first edition, whose files stay readable.
+    return text.replace("namedtuple[Optimizer]", "namedtuple[GradientTransformationExtraArgs]")
 
 
 def is_key(leaf: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import runpy
 
 import chex
 import jax
@@ -239,3 +240,40 @@ def test_what_cannot_be_lifted():
         lift(optax.sgd)()
     with pytest.raises(TypeError, match=r"mask = .* is neither a number nor hashable"):
         lift(optax.adamw)(0.1, mask={1, 2})
+
+
+class TestMultiSteps:
+    """A factory may make an optax.MultiSteps, which is no transform itself."""
+
+    def test_lifted_it_is_the_transform_that_it_makes(self):
+        factory = lambda learning_rate: optax.MultiSteps(optax.sgd(learning_rate), 2)  # noqa: E731
+        opt = lift(factory)(learning_rate=0.25)
+        assert jo.hyperparameters(opt) == {"learning_rate": 0.25}
+        chex.assert_trees_all_close(passed(opt, PARAMS), closed_over(factory(0.25)), rtol=1e-6)
+
+    def test_lifted_itself_its_period_is_static_and_its_optimizer_has_names(self):
+        opt = lift(optax.MultiSteps)(jo.momentum(0.25), 2)
+        assert jax.tree.leaves(opt.update) == [0.25, 0.9]
+        chex.assert_trees_all_close(
+            passed(opt, PARAMS), closed_over(optax.MultiSteps(jo.momentum(0.25), 2)), rtol=1e-6
+        )
+
+
+def test_a_function_whose_module_is_not_among_those_imported(tmp_path):
+    file = tmp_path / "settings.py"
+    file.write_text("import optax\ndef clip(max_norm):\n    return optax.clip_by_global_norm(max_norm)\n")
+    names = runpy.run_path(str(file))
+    assert jo.describe(lift(names["clip"])(max_norm=1.0)) == "clip(max_norm=1)"
+    names: dict = {"__name__": "not imported"}
+    exec("import optax\ndef clip(bound): return optax.clip(bound)", names)
+    assert jo.describe(lift(names["clip"])(0.5)) == "clip(bound=0.5)"
+
+
+def test_a_callable_object_may_be_lifted():
+    class Clip:
+        """An object without a name of its own."""
+
+        def __call__(self, bound):
+            return optax.clip(bound)
+
+    assert jo.describe(lift(Clip())(0.5)) == "Clip(bound=0.5)"

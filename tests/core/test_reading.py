@@ -8,6 +8,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import kind, settings
+from jaxopt_edu.core.naming import limits
 from tests.registry import OPTIMIZERS, each_optimizer
 
 COSINE = jo.schedules.cosine(peak=0.5, steps=4)
@@ -98,7 +99,7 @@ def test_describe():
         (jo.lift(optax.sgd)(0.5, momentum=0.25), "sgd(learning_rate=0.5, momentum=0.25)"),
         (
             jo.lift(optax.apply_if_finite)(jo.sgd(0.5), max_consecutive_errors=3),
-            "apply_if_finite(inner=sgd(learning_rate=0.5))",
+            "apply_if_finite(inner=sgd(learning_rate=0.5), max_consecutive_errors=3)",
         ),
     ]:  # fmt: skip
         assert jo.describe(opt) == text
@@ -153,6 +154,129 @@ def test_settings_are_all_numbers_by_the_names_that_replace_takes():
             changed = jo.replace(opt, **{name: 0.75})
             assert settings(changed) == expected | {name: 0.75}
             assert jax.tree.structure(changed) == jax.tree.structure(opt)
+
+
+LABELS = {"w": "slow", "b": "fast"}
+PARAMS = {"w": jnp.ones(2), "b": jnp.ones(2)}
+GROUPS = {"slow": jo.sgd(0.25), "fast": jo.chain(jo.momentum(0.5), jo.sgd(COSINE))}
+# Optimizers that are arguments of others, with every number by its name.
+NESTED = [
+    (
+        jo.lift(optax.partition)(GROUPS, LABELS),
+        "fast.0.learning_rate fast.momentum fast.1.learning_rate.peak fast.1.learning_rate.steps "
+        "fast.1.learning_rate.final slow.learning_rate",
+        "partition(transforms={fast: chain(momentum(learning_rate=0.5, momentum=0.9), "
+        "sgd(learning_rate=cosine(peak=0.5, steps=4, final=0))), slow: sgd(learning_rate=0.25)}, "
+        "param_labels={b: 'fast', w: 'slow'})",
+    ),
+    (
+        jo.lift(optax.masked)(jo.sgd(0.25), lambda params: {"w": True, "b": False}),
+        "inner.learning_rate",
+        "masked(inner=sgd(learning_rate=0.25), mask=lambda)",
+    ),
+    (
+        jo.lift(optax.apply_if_finite)(jo.momentum(0.25), 3),
+        "inner.learning_rate inner.momentum",
+        "apply_if_finite(inner=momentum(learning_rate=0.25, momentum=0.9), max_consecutive_errors=3)",
+    ),
+    (
+        jo.lift(optax.MultiSteps)(jo.sgd(0.25), 4),
+        "opt.learning_rate",
+        "MultiSteps(opt=sgd(learning_rate=0.25), every_k_schedule=4)",
+    ),
+    (
+        jo.lift(optax.inject_hyperparams(optax.sgd))(0.25, momentum=0.5),
+        "learning_rate momentum",
+        "sgd(learning_rate=0.25, momentum=0.5)",
+    ),
+    (
+        jo.chain(optax.clip(1.0), jo.lift(optax.partition)({"all.of": jo.sgd(0.25)}, {"w": "all.of"})),
+        "all.of.learning_rate",
+        "chain(clip(…), partition(transforms={all.of: sgd(learning_rate=0.25)}, "
+        "param_labels={w: 'all.of'}))",
+    ),
+    (
+        jo.lift(optax.apply_if_finite)(
+            jo.lift(optax.partition)({"w": jo.sgd(0.25), "b": optax.sgd(1.0)}, LABELS), 1
+        ),
+        "inner.w.learning_rate",
+        "apply_if_finite(inner=partition(transforms={b: chain(…), w: sgd(learning_rate=0.25)}, "
+        "param_labels={b: 'fast', w: 'slow'}), max_consecutive_errors=1)",
+    ),
+]  # fmt: skip
+each_nested = pytest.mark.parametrize(
+    ("opt", "names", "text"), NESTED, ids=[kind(opt).partition("(")[0] for opt, *_ in NESTED]
+)
+
+
+@each_nested
+def test_numbers_of_an_optimizer_that_is_an_argument_have_names(opt, names, text):
+    assert jo.describe(opt) == repr(opt) == text
+    before = settings(opt)
+    assert " ".join(before) == names
+    assert set(before.values()) <= set(jax.tree.leaves(opt))
+    for name in before:
+        changed = jo.replace(opt, **{name: 0.75})
+        assert settings(changed) == before | {name: 0.75}
+        assert jax.tree.structure(changed) == jax.tree.structure(opt)
+        assert kind(changed) == kind(opt)
+    assert set(limits(opt)) <= set(jo.hyperparameters(opt))
+
+
+def test_a_group_is_replaced_whole_or_by_its_full_place():
+    opt = NESTED[0][0]
+    changed = jo.replace(opt, **{"transforms.slow.learning_rate": 0.75})
+    assert jo.hyperparameters(changed)["slow.learning_rate"] == 0.75
+    whole = jo.replace(opt, slow=jo.momentum(0.125))
+    assert jo.hyperparameters(whole)["slow.momentum"] == 0.9
+    with pytest.raises(
+        ValueError, match=r"no hyperparameter 'learning_rate'; it has .*, slow\.learning_rate\."
+    ):
+        jo.replace(opt, learning_rate=0.75)
+
+
+def test_the_limits_of_an_inner_optimizer_hold():
+    opt = NESTED[0][0]
+    assert limits(opt)["fast.momentum"] == limits(jo.momentum())["momentum"]
+    with pytest.raises(ValueError, match=r"momentum: momentum = 1\.0 is out of range"):
+        jo.replace(opt, **{"fast.momentum": 1.0})
+
+
+def test_schedules_inside_groups_are_asked_at_their_own_count():
+    opt = NESTED[0][0]
+    state = opt.init(PARAMS)
+    for _ in range(2):
+        _, state = opt.update(PARAMS, state, PARAMS)
+    values = jo.hyperparameters(opt, state)
+    np.testing.assert_allclose(values["fast.1.learning_rate"], 0.25, rtol=1e-6)
+    assert values["slow.learning_rate"] == 0.25
+    with pytest.raises(ValueError, match="fast has a schedule, but there is no state of it"):
+        jo.hyperparameters(opt, optax.EmptyState())
+
+
+def test_arguments_that_are_no_numbers_are_shown_shortly():
+    mask = {f"layer{i}": i > 2 for i in range(100)}
+    cosine = optax.cosine_decay_schedule(0.1, 10)
+    for opt, text in [
+        (jo.lift(optax.lbfgs)(memory_size=2), "lbfgs(memory_size=2)"),
+        (jo.lift(optax.lbfgs)(), "lbfgs()"),
+        (
+            jo.lift(optax.add_decayed_weights)(0.5, mask),
+            "add_decayed_weights(weight_decay=0.5, mask={layer0: False, layer1: False, layer10: True, "
+            "layer11: True, …})",
+        ),
+        (
+            jo.lift(optax.trace)(0.5, accumulator_dtype=jnp.bfloat16),
+            "trace(decay=0.5, accumulator_dtype=bfloat16)",
+        ),
+        (jo.lift(optax.sgd)(cosine), "sgd(learning_rate=cosine_decay_schedule(…))"),
+        (
+            jo.lift(optax.add_noise)(0.5, 0.25, jax.random.key(0)),
+            "add_noise(eta=0.5, gamma=0.25, key=random key)",
+        ),
+    ]:  # fmt: skip
+        assert jo.describe(opt) == text
+        assert kind(opt).startswith(text.partition("(")[0])
 
 
 def test_settings_of_a_stack_are_arrays():

@@ -94,3 +94,30 @@ def test_schedules_are_asked_at_the_number_of_updates_made():
     for _ in range(3):
         _, state = opt.update(w, state, w)
     assert asked == [0, 1, 2]
+
+
+def test_an_optimizer_stays_one_through_trees_copies_and_compiled_code():
+    opt = jo.chain(jo.sgd(0.25), jo.adam(0.5))
+    through = {
+        "tree.map": jax.tree.map(lambda leaf: leaf, opt),
+        "jit": jax.jit(lambda opt: opt)(opt),
+        "stack": jo.unstack(jo.stack([opt, opt]))[0],
+        "copy": copy.copy(opt),
+        "deepcopy": copy.deepcopy(opt),
+        "pickle": pickle.loads(pickle.dumps(opt)),
+        "_replace": opt._replace(init=opt.init),
+    }
+    for way, other in through.items():
+        assert type(other) is jo.Optimizer, way
+        assert repr(other) == repr(opt) == jo.describe(opt), way
+        assert jax.tree.structure(other) == jax.tree.structure(opt), way
+    assert isinstance(opt, optax.GradientTransformationExtraArgs)
+    assert jax.tree.leaves(optax.chain(opt, opt).init(jnp.ones(2)))
+
+
+def test_an_optimizer_can_be_shown_whatever_its_leaves_are():
+    opt = jo.adam()
+    for leaf in (None, object(), "text", jax.ShapeDtypeStruct((2,), jnp.float32), jnp.ones((2, 2)), True):
+        text = repr(jax.tree.map(lambda _, leaf=leaf: leaf, opt))
+        assert text.startswith("adam(learning_rate=")
+        assert "0x" not in text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxopt_edu.core.reading import settings
+from jaxopt_edu.core.naming import settings
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.sweeps.results.runs import Runs
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from jaxopt_edu.core.checks import FRACTION
 from jaxopt_edu.core.editing import replace
-from jaxopt_edu.core.reading import limits, settings
+from jaxopt_edu.core.naming import limits, settings
 from jaxopt_edu.core.transform import Optimizer
 
 
