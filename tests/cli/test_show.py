@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from jaxopt_edu.cli import main
-from jaxopt_edu.core.reading import hyperparameters
+from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.optimizers import OPTIMIZERS
 
 # Who is to be read about which method; from the literature, not from the pages.

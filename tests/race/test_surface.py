@@ -5,7 +5,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu import problems
-from jaxopt_edu.core.reading import hyperparameters
+from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.race import LEARNING_RATES, race_on_surface
 from jaxopt_edu.race.surface import target
 
