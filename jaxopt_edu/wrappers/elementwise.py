@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from jaxopt_edu.core.packing import Layout, Packed, is_packed
 from jaxopt_edu.core.transform import Page
@@ -26,9 +26,15 @@ ELEMENTWISE = frozenset(
     sin sinh sqrt square stop_gradient sub tan tanh xor
     """.split()  # noqa: SIM905
 )
+# Operations that call another jaxpr, by all the names that releases of JAX give them, and where it stands.
 CALLS = {
     "jit": "jaxpr",
+    "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
 }
@@ -147,7 +153,8 @@ def _apply(formulas: dict[Any, int], equation: JaxprEqn, operands: list[Value]) 
         # Which bits a place gets is a matter of chance in the tree, too.
         return [Value(_number(formulas, "chance"), None)]
     if name in CALLS:
-        return _walk(formulas, params[CALLS[name]], operands)
+        called = params[CALLS[name]]
+        return _walk(formulas, ClosedJaxpr(called, ()) if isinstance(called, Jaxpr) else called, operands)
     if name == "optimization_barrier":
         return operands
     from_leaves = any(operand.leaf is not None for operand in operands)
@@ -162,6 +169,8 @@ def _apply(formulas: dict[Any, int], equation: JaxprEqn, operands: list[Value]) 
     if name in ELEMENTWISE:
         kept = {key: value for key, value in params.items() if key not in ("sharding", "weak_type")}
         return [_combined(formulas, f"{name} {kept}", operands)]
+    if from_leaves and any(isinstance(value, Jaxpr | ClosedJaxpr) for value in params.values()):
+        raise NotElementwiseError(f"its update hands a leaf to a {name}, into which packed cannot look")
     if from_leaves:
         raise NotElementwiseError(
             f"its update makes a {name} of a leaf, which depends on more than the numbers at one place"

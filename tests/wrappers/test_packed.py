@@ -207,6 +207,47 @@ def test_what_does_not_fit_is_refused_by_name():
         jo.packed(jo.adam)  # type: ignore[arg-type]
 
 
+@jax.custom_jvp
+def with_rule(g):
+    return -g
+
+
+with_rule.defjvp(lambda primals, tangents: (with_rule(*primals), -tangents[0]))
+
+
+@jax.custom_vjp
+def with_backward_rule(g):
+    return -g
+
+
+with_backward_rule.defvjp(lambda g: (-g, None), lambda _, g: (-g,))
+CALLED = {
+    "jit": jax.jit(jnp.negative),
+    "nested": jax.jit(lambda g: jax.jit(jnp.negative)(g)),
+    "checkpoint": jax.checkpoint(jnp.negative),
+    "custom_jvp": with_rule,
+    "custom_vjp": with_backward_rule,
+    "named_call": jax.named_call(jnp.negative, name="inner"),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_what_an_update_calls_is_looked_into(name):
+    """If a release of JAX calls by another name, the table of names in elementwise.py lacks it."""
+    opt = jo.packed(optax.stateless(lambda updates, _: jax.tree.map(CALLED[name], updates)))
+    params = {"a": jnp.ones(2), "b": jnp.ones((2, 2))}
+    updates, _ = opt.update(params, opt.init(params), params)
+    chex.assert_trees_all_equal(updates, jax.tree.map(jnp.negative, params))
+
+
+def test_what_cannot_be_looked_into_is_refused_by_name():
+    halve = lambda g: jax.lax.while_loop(lambda g: jnp.all(g > 1), lambda g: g / 2, g)  # noqa: E731
+    opt = jo.packed(optax.stateless(lambda updates, _: jax.tree.map(halve, updates)))
+    params = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    with pytest.raises(ValueError, match="hands a leaf to a while, into which packed cannot look"):
+        opt.update(params, opt.init(params), params)
+
+
 def test_the_same_optimizer_is_checked_once():
     opt = jo.packed(jo.chain(optax.clip(1.0), jo.sgd()))
     state = opt.init(REAL)
