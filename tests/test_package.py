@@ -128,8 +128,8 @@ def test_an_import_that_points_up_would_be_seen(tmp_path):
     assert violations("plots", {"jaxopt_edu"}) == ["plots imports jaxopt_edu"]
     assert violations("cli", {"jaxopt_edu", "jaxopt_edu.adam", "jaxopt_edu.core.trees"}) == []
     assert imported_modules(ROOT / "optimizers" / "__init__.py") >= {
-        "jaxopt_edu.optimizers.adam.adam",
-        "jaxopt_edu.optimizers.sgd.SgdState",
+        "jaxopt_edu.optimizers.adaptive.adam",
+        "jaxopt_edu.optimizers.descent.SgdState",
     }
 
 

@@ -3,11 +3,12 @@
 import argparse
 import inspect
 import sys
+from types import ModuleType
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli.console import table
 from jaxopt_edu.core.reading import describe
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import FAMILIES
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -23,12 +24,13 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print both tables."""
-    table(
-        "Optimizers (jaxopt-edu show NAME for the page)",
-        ("defaults", "idea"),
-        [(describe(factory()), _idea(factory)) for factory in OPTIMIZERS],
-    )
+    """Print a table for each family of optimizers, and one of the problems."""
+    for family in FAMILIES:
+        table(
+            _title(family),
+            ("defaults", "idea"),
+            [(describe(factory()), _idea(sys.modules[factory.__module__])) for factory in family.OPTIMIZERS],
+        )
     table(
         "Problems (jaxopt-edu race --problem NAME)",
         ("name", "what it is"),
@@ -40,6 +42,10 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
-def _idea(factory: object) -> str:
-    page = inspect.getdoc(sys.modules[factory.__module__]) or ""
-    return page.splitlines()[0].partition(": ")[2]
+def _title(family: ModuleType) -> str:
+    name = (inspect.getdoc(family) or "").partition(":")[0]
+    return f"{name} (jaxopt-edu show NAME for the page)"
+
+
+def _idea(page: ModuleType) -> str:
+    return (inspect.getdoc(page) or "").splitlines()[0].partition(": ")[2]

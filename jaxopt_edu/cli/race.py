@@ -10,7 +10,7 @@ from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.files import check_folder, whole_folder
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import STORY
 from jaxopt_edu.race import (
     LEARNING_RATES,
     Report,
@@ -67,8 +67,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--methods",
         metavar="A,B,…",
-        default=",".join(factory.__name__ for factory in OPTIMIZERS),
-        help="which optimizers (default: %(default)s)",
+        default=",".join(factory.__name__ for factory in STORY),
+        help="which optimizers (default: %(default)s); `jaxopt-edu list` names all",
     )
     parser.add_argument(
         "--steps",
@@ -163,7 +163,8 @@ def _surface_race(
 ) -> Callable[..., Report]:
     defaults = default_settings(methods)
     of_article = article_settings()
-    given = {name: of_article[name] for name in methods} if surface is problems.bowl else defaults
+    shown = of_article if surface is problems.bowl else {}
+    given = {name: shown.get(name, defaults[name]) for name in methods}
     optimizers, chosen = apply_settings(given, options.set)
     steps = options.steps or SURFACE_STEPS
 
@@ -173,7 +174,7 @@ def _surface_race(
         for name, optimizer in optimizers.items():
             bars.update(task, description=f"{surface.name}: {name}")
             # On a saddle the lowest value is no merit: the longest step off it would always win.
-            tuned = surface is not problems.bowl and surface.minimum is not None
+            tuned = name not in shown and surface.minimum is not None
             rates = LEARNING_RATES if tuned and (name, "learning_rate") not in chosen else ()
             results.append(race_on_surface(surface, name, optimizer, steps=steps, learning_rates=rates))
             bars.advance(task)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import OPTIMIZERS, adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
+from jaxopt_edu.optimizers import OPTIMIZERS, STORY, adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 
 # Half decades, the same for all methods: wide enough that each one's best lies inside on the digits, from
 # RMSProp's 0.01 to Adadelta's 10.
@@ -37,7 +37,7 @@ def default_settings(methods: Sequence[str] | None = None) -> dict[str, Optimize
     """Methods with their default hyperparameters.
 
     Args:
-        methods: names of optimizers of this library; None for all.
+        methods: names of optimizers of this library; None for the seven of the textbook.
 
     Returns:
         Optimizers by name, in the order given.
@@ -46,7 +46,7 @@ def default_settings(methods: Sequence[str] | None = None) -> dict[str, Optimize
         ValueError: a name is unknown; the known ones are listed.
     """
     factories = {factory.__name__: factory for factory in OPTIMIZERS}
-    chosen = list(factories) if methods is None else list(methods)
+    chosen = [factory.__name__ for factory in STORY] if methods is None else list(methods)
     for name in chosen:
         if name not in factories:
             raise ValueError(f"there is no method {name!r}; choose from {', '.join(factories)}.")

@@ -9,7 +9,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Page
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import ELEMENTWISE
 from jaxopt_edu.training.loop import Carry
 
 # From so many leaves of up to 8 KiB on, the optimizer counts in a step (tests/benchmarks/packing.py).
@@ -31,7 +31,7 @@ def layout_that_pays(optimizer: optax.GradientTransformation, params: Any) -> La
         rules treat every number alike; else None.
     """
     function: Any = getattr(optimizer.update, "func", None)
-    if not (isinstance(function, Page) and function.factory in OPTIMIZERS):
+    if not (isinstance(function, Page) and function.factory in ELEMENTWISE):
         return None
     if any(len(leaf.sharding.device_set) > 1 for leaf in jax.tree.leaves(params)):
         return None

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
+from jaxopt_edu import optimizers
 from jaxopt_edu.core.packing import Layout, Packed, is_packed
 from jaxopt_edu.core.transform import Page
-from jaxopt_edu.optimizers import OPTIMIZERS
 
 # Operations whose result at a place comes from the operands at the same place.
 ELEMENTWISE = frozenset(
@@ -76,7 +76,7 @@ def check_elementwise(
             in their rule.
     """
     function: Any = getattr(update, "func", None)
-    if isinstance(function, Page) and function.factory in OPTIMIZERS:
+    if isinstance(function, Page) and function.factory in optimizers.ELEMENTWISE:
         return  # their rules have no sums, and map_rule knows no leaf by name
     leaves, treedef = jax.tree.flatten((update, updates, state, params, extra))
     _check(layout, treedef, tuple(map(_struct, leaves)))

@@ -3,7 +3,7 @@
 from jaxopt_edu import problems
 from jaxopt_edu.cli import main
 from jaxopt_edu.core.reading import describe
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import FAMILIES, OPTIMIZERS
 
 
 def test_everything_is_listed(capsys):
@@ -15,6 +15,9 @@ def test_everything_is_listed(capsys):
         line = next(line for line in lines if line.strip().startswith(describe(factory())))
         idea = line.strip().removeprefix(describe(factory())).strip()
         assert len(idea.split()) >= 3
+    titles = [line.strip() for line in lines if "(jaxopt-edu show NAME for the page)" in line]
+    assert len(titles) == len(FAMILIES)
+    assert sum(line.strip().startswith("Adaptive step lengths (") for line in lines) == 1
     for name in [*(surface.name for surface in problems.SURFACES), "digits", "mnist"]:
         assert any(line.split()[:1] == [name] for line in lines)
     for surface in problems.SURFACES:

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from jaxopt_edu.cli import main
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import STORY
 
-NAMES = [factory.__name__ for factory in OPTIMIZERS]
+NAMES = [factory.__name__ for factory in STORY]
 CONTROL_CODES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 

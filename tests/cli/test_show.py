@@ -62,6 +62,6 @@ def test_on_a_terminal_the_code_is_the_same_in_colour(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "\x1b[" in printed
     plain = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()]
-    page = sys.modules["jaxopt_edu.optimizers.sgd"]
+    page = sys.modules["jaxopt_edu.optimizers.descent.sgd"]
     for line in inspect.getsource(page.rule).splitlines():
         assert line in plain

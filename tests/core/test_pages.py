@@ -200,7 +200,7 @@ def test_constants_are_no_leaves_and_reach_init_and_update():
     assert len(state.m) == 3
     assert opt.update(jnp.full(2, -2.0), state)[0].tolist() == [-4.0, -4.0]
     assert jo.hyperparameters(opt) == {"learning_rate": 0.5}
-    assert jo.describe(opt) == "powered(learning_rate=0.5)"
+    assert jo.describe(opt) == "powered(learning_rate=0.5, powers=[1, 2, 3])"
 
 
 def test_constants_are_part_of_the_structure_and_survive_replace_and_pickle():

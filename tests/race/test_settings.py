@@ -5,12 +5,13 @@ import itertools
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.core.reading import describe, hyperparameters
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.core.naming import hyperparameters
+from jaxopt_edu.core.reading import describe
+from jaxopt_edu.optimizers import OPTIMIZERS, STORY
 from jaxopt_edu.race import LEARNING_RATES, apply_settings, article_settings, default_settings
 from jaxopt_edu.race.settings import shown_setting
 
-NAMES = [factory.__name__ for factory in OPTIMIZERS]
+NAMES = [factory.__name__ for factory in STORY]
 
 
 def test_the_articles_settings():
@@ -31,9 +32,15 @@ def test_default_settings_keep_the_order_given():
     assert list(default_settings()) == NAMES
 
 
+def test_every_optimizer_may_race():
+    names = [factory.__name__ for factory in OPTIMIZERS]
+    assert list(default_settings(names)) == names
+    assert len(set(names)) == len(names)
+
+
 def test_unknown_method_is_named():
-    with pytest.raises(ValueError, match=r"there is no method 'adan'; choose from sgd, .*, adam"):
-        default_settings(["sgd", "adan"])
+    with pytest.raises(ValueError, match=r"there is no method 'adran'; choose from sgd, .*, adam"):
+        default_settings(["sgd", "adran"])
 
 
 def test_learning_rates_are_half_decades():

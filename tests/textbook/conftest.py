@@ -78,7 +78,7 @@ def sample() -> Chapter:
         opening=walk,
         idea="Go *down*, by $\\eta < 1$.\n\nAgain.",
         equations=(r"w \leftarrow w - \eta \, g",),
-        pages=(sys.modules["jaxopt_edu.optimizers.sgd"],),
+        pages=(sys.modules["jaxopt_edu.optimizers.descent.sgd"],),
         experiments=(chart, map_),
         costs="Nothing.",
         use="| when | what |\n|---|---|\n| always | this |",

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from latex2mathml.converter import convert
 
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import STORY
 from jaxopt_edu.textbook.chapters import CHAPTERS
 
 
@@ -28,7 +28,7 @@ def test_every_optimizer_has_a_chapter_that_shows_its_rule():
     for chapter in CHAPTERS:
         for page in chapter.pages:
             first.setdefault(page.__name__.rpartition(".")[2], chapter.slug)
-    assert set(first) == {optimizer.__name__ for optimizer in OPTIMIZERS}
+    assert set(first) == {optimizer.__name__ for optimizer in STORY}
     assert "choosing" not in first.values()
 
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import STORY
 from jaxopt_edu.textbook.page.render import render
 
 VOID = {"br", "input", "link", "meta", "path", "rect", "circle"}
@@ -110,7 +110,7 @@ def test_every_figure_says_what_was_measured_and_has_a_table(page, written):
 def test_the_rule_is_the_librarys_own_code(page, sample):
     source = inspect.getsource(sample.pages[0].rule)
     assert source in page.text
-    assert "jaxopt_edu.optimizers.sgd.rule" in page.text
+    assert "jaxopt_edu.optimizers.descent.sgd.rule" in page.text
 
 
 def test_equations_are_mathml(page):
@@ -180,7 +180,7 @@ def test_no_optimizer_is_written_in_javascript():
     # Every rule but SGD's takes a root or a power, and SGD's a gradient.
     for sign in ("sqrt", "**", "math.pow", "gradient", "hypot"):
         assert sign not in code
-    assert len(OPTIMIZERS) == 7
+    assert len(STORY) == 7
 
 
 def test_page_files_are_in_the_package():

@@ -2,7 +2,7 @@
 
 import sys
 
-from jaxopt_edu.optimizers import OPTIMIZERS
+from jaxopt_edu.optimizers import STORY
 from jaxopt_edu.textbook.chapter import Chapter
 from jaxopt_edu.textbook.chapters.choosing.races import race, saddle_race
 from jaxopt_edu.textbook.chapters.choosing.training import equal_budgets, sensitivity
@@ -26,7 +26,7 @@ and what it costs.
         r"d = g \; \text{or an average of gradients}",
         r"D = 1 \; \text{or the root of an average of squares}",
     ),
-    pages=tuple(sys.modules[optimizer.__module__] for optimizer in OPTIMIZERS),
+    pages=tuple(sys.modules[optimizer.__module__] for optimizer in STORY),
     experiments=(saddle_race, sensitivity, equal_budgets),
     costs="""
 | | numbers kept for each parameter | to be tuned first |
