@@ -4,28 +4,40 @@ Only factories and schedules that this library or optax offers by name are calle
 nothing is imported that the recipe names, and nothing is unpickled.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu import schedules
-from jaxopt_edu.core.composition import chain, members, rest_of
+from jaxopt_edu.core.composition import (
+    WithConstants,
+    chain,
+    member_names,
+    members,
+    own_constants,
+    own_numbers,
+    rest_of,
+)
 from jaxopt_edu.core.lifting import Lifted, lift
 from jaxopt_edu.core.naming import keywords_of, page_of
-from jaxopt_edu.core.reading import describe
+from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.storage import is_key
-from jaxopt_edu.wrappers import compensated, half_state
+from jaxopt_edu.wrappers import compensated, half_state, packed
 
 FACTORIES: dict[str, Callable[..., Any]] = {
-    factory.__name__: factory for factory in (*OPTIMIZERS, chain, compensated, half_state)
+    factory.__name__: factory for factory in (*OPTIMIZERS, chain, compensated, half_state, packed)
 }
 PLAIN = (bool, int, float, str, type(None))
+# Deeper than anyone nests optimizers, and far from where Python gives up.
+DEEPEST = 100
 
 
 class NotWritableError(ValueError):
@@ -50,14 +62,23 @@ def recipe(optimizer: optax.GradientTransformation) -> dict[str, Any]:
     """
     if (transforms := members(optimizer)) is not None:
         factory, further = rest_of(optimizer)
-        return {
-            "factory": _name(factory),
+        written = {
+            "factory": _name(factory.factory if isinstance(factory, WithConstants) else factory),
             "members": [recipe(each) for each in transforms],
             "further": [_value(each) for each in further],
         }
+        if (names := member_names(optimizer)) is not None:
+            written["names"] = [_value(name) for name in names]
+        if own := own_numbers(optimizer) | own_constants(optimizer):
+            written["arguments"] = {name: _value(value) for name, value in own.items()}
+        return written
     if (page := page_of(optimizer)) is None:
         raise NotWritableError(f"{describe(optimizer)} hides its numbers in a closure; lift its factory")
-    arguments = {name: _value(value) for name, value in page.arguments(keywords_of(optimizer)).items()}
+    arguments = {
+        name: _value(value)
+        for name, value in page.arguments(keywords_of(optimizer)).items()
+        if not _is_default_function(page.factory, name, value)
+    }
     if isinstance(page.factory, Lifted):
         return {
             "lift": _optax_name(page.factory),
@@ -83,10 +104,25 @@ def from_recipe(written: dict[str, Any]) -> Optimizer:
     >>> describe(from_recipe(recipe(jo.lift(optax.lion)(learning_rate=0.5))))
     'lion(learning_rate=0.5, b1=0.9, b2=0.99, weight_decay=0.001)'
     """
+    if _is_deeper(written, DEEPEST):
+        raise ValueError(f"from_recipe: the recipe is nested more than {DEEPEST} deep; none of ours is.")
+    try:
+        return _made(written)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"from_recipe: a recipe is what recipe(optimizer) gives, and this one is of another form "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
+def _made(written: dict[str, Any]) -> Optimizer:
+    arguments = {name: _read(value) for name, value in written.get("arguments", {}).items()}
     if "members" in written:
-        transforms = [from_recipe(each) for each in written["members"]]
-        return _found(FACTORIES, written["factory"])(*transforms, *map(_read, written["further"]))
-    arguments = {name: _read(value) for name, value in written["arguments"].items()}
+        transforms: Any = [_made(each) for each in written["members"]]
+        if "names" in written:
+            transforms = [dict(zip(map(_read, written["names"]), transforms, strict=True))]
+        further = map(_read, written["further"])
+        return _found(FACTORIES, written["factory"])(*transforms, *further, **arguments)
     if "lift" in written:
         factory = _found(vars(optax), written["lift"])
         return lift(factory, static=tuple(written["static"]))(**arguments)
@@ -105,27 +141,37 @@ def _value(value: Any) -> Any:
         return {"schedule": name, "arguments": {key: _value(part) for key, part in value.keywords.items()}}
     if isinstance(value, tuple | list):
         return {"list": [_value(part) for part in value]}
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise NotWritableError(f"the names {list(value)} are not all text")
+        return {"dict": {name: _value(part) for name, part in value.items()}}
     if isinstance(value, PLAIN):
         return value
+    if isinstance(value, np.dtype) or (isinstance(value, type) and hasattr(value, "dtype")):
+        return {"dtype": jnp.dtype(value).name}
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return {"array": np.asarray(value, np.float64).tolist(), "dtype": str(value.dtype)}
-    raise NotWritableError(f"{value!r} is neither a number nor a schedule of ours")
+    raise NotWritableError(f"{show(value)} is neither a number nor a schedule of ours")
 
 
 def _read(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "optimizer" in value:
-        return from_recipe(value["optimizer"])
+        return _made(value["optimizer"])
+    if "dict" in value:
+        return {name: _read(part) for name, part in value["dict"].items()}
     if "key" in value:
-        data = jax.numpy.array(value["key"], jax.numpy.uint32)
+        data = jnp.array(value["key"], jnp.uint32)
         return jax.random.wrap_key_data(data, impl=value["implementation"])
     if "schedule" in value:
         arguments = {name: _read(part) for name, part in value["arguments"].items()}
         return _found(SCHEDULES, value["schedule"])(**arguments)
     if "list" in value:
         return [_read(part) for part in value["list"]]
-    return jax.numpy.asarray(value["array"], value["dtype"])
+    if "array" not in value:
+        return jnp.dtype(value["dtype"])
+    return jnp.asarray(value["array"], value["dtype"])
 
 
 SCHEDULES: dict[str, Callable[..., Any]] = {
@@ -142,6 +188,26 @@ SCHEDULES: dict[str, Callable[..., Any]] = {
 }
 
 
+def _is_default_function(factory: Callable[..., Any], name: str, value: Any) -> bool:
+    """Whether an argument is, or is made of, the very functions that are its default; it needs no writing."""
+    default = inspect.signature(factory).parameters[name].default
+    given, known = jax.tree.leaves(value), jax.tree.leaves(default)
+    same = len(given) == len(known) and all(a is b and callable(a) for a, b in zip(given, known, strict=True))
+    return same and bool(given)
+
+
+def _is_deeper(written: Any, levels: int) -> bool:
+    parts = [written]
+    for _ in range(levels):
+        parts = [
+            part
+            for each in parts
+            if isinstance(each, dict | list)
+            for part in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(part, dict | list) for part in parts)
+
+
 def _name(factory: Callable[..., Any]) -> str:
     if FACTORIES.get(factory.__name__) is not factory:
         raise NotWritableError(f"{factory.__name__} is not a factory of this library")
@@ -155,7 +221,7 @@ def _optax_name(lifted: Lifted) -> str:
     raise NotWritableError(f"{lifted.__name__} is no factory that optax offers by name")
 
 
-def _found(known: Any, name: str) -> Callable[..., Any]:
-    if name.startswith("_") or not callable(known.get(name)):
-        raise ValueError(f"there is no {name!r} to make an optimizer of.")
+def _found(known: Any, name: Any) -> Callable[..., Any]:
+    if not isinstance(name, str) or name.startswith("_") or not callable(known.get(name)):
+        raise ValueError(f"from_recipe: there is no {name!r} to make an optimizer of.")
     return known[name]
