@@ -13,7 +13,7 @@ from jaxopt_edu.cli.devices import join_processes
 from jaxopt_edu.cli.words import read_words, settings_of
 from jaxopt_edu.problems import mlp
 from jaxopt_edu.race.learning import BATCH_SIZE, Network, evaluation
-from jaxopt_edu.sweeps.folder.store import SPEC
+from jaxopt_edu.sweeps.folder.spec import SPEC
 from jaxopt_edu.sweeps.pruning import Halving, Hyperband, MedianStopping
 from jaxopt_edu.sweeps.results.report import write
 from jaxopt_edu.sweeps.results.runs import Mode

@@ -4,12 +4,12 @@ from jaxopt_edu.files.checksums import (
     MANIFEST,
     check_manifest,
     checksum_of,
+    list_checksums,
     open_json,
     seal_json,
-    write_manifest,
 )
 from jaxopt_edu.files.locks import LOCK, FolderLock
-from jaxopt_edu.files.trouble import check_writable, explained
+from jaxopt_edu.files.trouble import check_writable, explained, make_folder
 from jaxopt_edu.files.whole import check_folder, flush, whole_file, whole_folder
 
 __all__ = [
@@ -22,9 +22,10 @@ __all__ = [
     "checksum_of",
     "explained",
     "flush",
+    "list_checksums",
+    "make_folder",
     "open_json",
     "seal_json",
     "whole_file",
     "whole_folder",
-    "write_manifest",
 ]

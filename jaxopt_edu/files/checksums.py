@@ -84,7 +84,7 @@ def checksum_of(path: str | os.PathLike[str]) -> int:
     return checksum
 
 
-def write_manifest(folder: Path, names: Iterable[str]) -> bytes:
+def list_checksums(folder: Path, names: Iterable[str]) -> bytes:
     """List files with their SHA-256, as `sha256sum -c` reads it.
 
     Args:
@@ -111,7 +111,10 @@ def check_manifest(folder: Path, names: Iterable[str]) -> dict[str, str]:
     if not (folder / MANIFEST).is_file():
         return {}
     wrong, listed = {}, {}
-    for number, line in enumerate((folder / MANIFEST).read_bytes().split(b"\n")[:-1], start=1):
+    *lines, rest = (folder / MANIFEST).read_bytes().split(b"\n")
+    if rest:
+        wrong[MANIFEST] = "has no end to its last line"
+    for number, line in enumerate(lines, start=1):
         digest, separator, name = line.partition(b"  ")
         if not separator or len(digest) != 64:
             wrong[MANIFEST] = f"its line {number} is damaged"

@@ -62,3 +62,19 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
                 probe.unlink(missing_ok=True)
     except OSError as error:
         raise explained(error, probe.with_name("a first small file")) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder if it is missing, and find out whether it can be written to.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OSError: it cannot; says why, and what to do.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(error, path) from error
+    check_writable(path)

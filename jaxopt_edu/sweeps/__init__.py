@@ -1,6 +1,6 @@
 """Sweeps: many optimizers and seeds, side by side in one compiled program for each kind of optimizer."""
 
-from jaxopt_edu.sweeps.folder.archive import load
+from jaxopt_edu.sweeps.folder.archive import load, rewrite
 from jaxopt_edu.sweeps.pruning import Halving, Hyperband, MedianStopping, PopulationBased
 from jaxopt_edu.sweeps.results import Best, SweepResult, TopRun
 from jaxopt_edu.sweeps.space import grid, sample
@@ -22,6 +22,7 @@ __all__ = [
     "normal",
     "quniform",
     "randint",
+    "rewrite",
     "sample",
     "sweep",
     "uniform",

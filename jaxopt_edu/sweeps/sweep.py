@@ -106,6 +106,8 @@ def sweep(
         TypeError: an argument is of a kind that cannot be swept.
         ValueError: a number is out of range, there is nothing to sweep, or the folder holds another sweep.
         FileExistsError: the folder is not empty, and resume is False.
+        BlockingIOError: another sweep is writing into the folder; says which, and what can be done.
+        OSError: the folder cannot be written to; says why, before the first step if it can.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -154,30 +156,35 @@ def sweep(
         mesh=Mesh(np.array(jax.devices() if devices is None else list(devices)), (RUNS,)),
         chunk_size=None if chunk_size == "auto" else int(chunk_size),
     )
-    store, keys = None, [str(place) for place in range(len(transforms))]
-    if path is not None:
+    store = None if path is None else Store(path)
+    keys = [str(place) for place in range(len(transforms))]
+    if store is not None:
         keys = optimizer_keys(transforms, params)
-        store = Store(path, writes=jax.process_index() == 0)
-        store.begin(specification(plan, params), resume)
-    groups = plan_groups(transforms, keys, seeds, store)
-    by_key = dict(zip(keys, transforms, strict=True))
-    total = len(transforms) * len(seeds) * steps
-    announcement = _announcement(transforms, kinds, seeds)
-    bars = (
-        nullcontext(progress)
-        if callable(progress)
-        else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
-    )
-    with bars as bar:
-        report = _Reporter(bar, mode)
-        results = [
-            run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
-            for group in groups
-        ]
-    result = assemble(plan, by_key, seeds, groups, results)
-    if store is not None and store.writes:
-        write_result(result, store.path)
-    return result
+    try:
+        if store is not None:
+            store.begin(specification(plan, params), resume)
+        groups = plan_groups(transforms, keys, seeds, store)
+        by_key = dict(zip(keys, transforms, strict=True))
+        total = len(transforms) * len(seeds) * steps
+        announcement = _announcement(transforms, kinds, seeds)
+        bars = (
+            nullcontext(progress)
+            if callable(progress)
+            else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
+        )
+        with bars as bar:
+            report = _Reporter(bar, mode)
+            results = [
+                run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
+                for group in groups
+            ]
+        result = assemble(plan, by_key, seeds, groups, results)
+        if store is not None and store.writes():
+            write_result(result, store.path)
+        return result
+    finally:
+        if store is not None:
+            store.end()
 
 
 class _Reporter:

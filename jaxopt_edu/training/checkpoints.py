@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from jaxopt_edu.files import FolderLock, check_writable, explained
+from jaxopt_edu.files import FolderLock, make_folder
 from jaxopt_edu.processes import done_by_all, done_by_the_first, on_this_host
 from jaxopt_edu.training.history_log import HistoryLog, Reference, remove_unused
 from jaxopt_edu.training.loop import Carry
@@ -212,19 +212,6 @@ class CheckpointFolder(Checkpoints):
 
     def _reference(self, step: int) -> Reference | None:
         return reference_in(self.file(step))
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder if it is missing, and find out whether it can be written to.
-
-    Raises:
-        OSError: it cannot; says why, and what to do.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explained(error, path) from error
-    check_writable(path)
 
 
 def _remove(path: Path) -> None:

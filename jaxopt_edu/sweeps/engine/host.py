@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Sharding
 
+from jaxopt_edu.processes import on_this_host, placed_array
 from jaxopt_edu.storage import is_key
 
 HostTree = Any
@@ -77,25 +77,6 @@ def host_like(shapes: Any) -> HostTree:
     )
 
 
-def placed_array(host: Any, sharding: Sharding) -> jax.Array:
-    """One array on the devices of all processes, each of which holds the whole of it on its host.
-
-    Args:
-        host: a NumPy array, or a JAX array that this process can read.
-        sharding: where it goes.
-
-    Returns:
-        The JAX array.
-    """
-    if jax.process_count() == 1:
-        return jax.device_put(host, sharding)
-    if is_key(host):
-        data = placed_array(jax.random.key_data(host), sharding)
-        return jax.random.wrap_key_data(data, impl=str(jax.random.key_impl(host)))
-    host = np.asarray(host)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
-
-
 def gathered(pieces: list[tuple[HostTree, np.ndarray, np.ndarray]], shape: tuple[int, int]) -> HostTree:
     """Put a tree together of parts of others.
 
@@ -121,8 +102,4 @@ def gathered(pieces: list[tuple[HostTree, np.ndarray, np.ndarray]], shape: tuple
 
 
 def _fetched(array: jax.Array) -> np.ndarray:
-    if is_key(array):
-        array = jax.random.key_data(array)
-    if array.is_fully_addressable:
-        return np.asarray(array)
-    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+    return np.asarray(on_this_host(jax.random.key_data(array) if is_key(array) else array))

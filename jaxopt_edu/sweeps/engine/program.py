@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.sweeps.engine.host import placed_array
+from jaxopt_edu.processes import placed_array
 from jaxopt_edu.sweeps.engine.lanes import Lanes, Layout, Objective, Record, Rules, advance, entries_spec
 
 SHARE_OF_MEMORY = 0.5

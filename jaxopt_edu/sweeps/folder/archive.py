@@ -1,8 +1,8 @@
 """The result of a finished sweep on disk, readable without the code that made it."""
 
 import importlib.util
-import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,24 @@ import optax
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.files import whole_file
+from jaxopt_edu.files import (
+    MANIFEST,
+    FolderLock,
+    check_manifest,
+    checksum_of,
+    list_checksums,
+    open_json,
+    seal_json,
+    whole_file,
+)
 from jaxopt_edu.recipes import NotWritableError, from_recipe, recipe
 from jaxopt_edu.storage import read_leaves, save
-from jaxopt_edu.sweeps.folder.store import SPEC
+from jaxopt_edu.sweeps.folder.spec import FORMAT, SPEC
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import TopRun
 
-ARRAYS, DESCRIPTION = "result.npz", "result.json"
+ARRAYS, DESCRIPTION, SUMMARY = "result.npz", "result.json", "summary.txt"
+TABLES = ("table.csv", "table.parquet")
 
 
 def write_result(result: SweepResult, folder: Path) -> None:
@@ -31,11 +41,15 @@ def write_result(result: SweepResult, folder: Path) -> None:
         result: what a sweep found.
         folder: where to.
     """
+    # Until all of them are written anew, the list of checksums would be wrong.
+    (folder / MANIFEST).unlink(missing_ok=True)
     arrays = {"evaluated_at": result.evaluated_at, "made": result.made, "states": _codes(result.states)}
     arrays |= {f"curves/{name}": values for name, values in result.curves.items()}
     top = [{"params": run.params, "state": run.state} for run in result.top]
     save(folder / ARRAYS, top, extra=arrays)
     content = {
+        # By which it is known that both were written together.
+        "arrays": f"{checksum_of(folder / ARRAYS):08x}",
         "seeds": result.seeds,
         "steps": result.steps,
         "metric": result.metric,
@@ -44,12 +58,43 @@ def write_result(result: SweepResult, folder: Path) -> None:
         "final_optimizers": [_written(optimizer) for optimizer in result.final_optimizers],
         "top": [{"number": run.number, "value": run.value} for run in result.top],
     }
-    _write_text(folder / DESCRIPTION, json.dumps(content, ensure_ascii=False))
-    _write_text(folder / "summary.txt", result.summary())
-    if importlib.util.find_spec("pyarrow") is None:
-        result.to_csv(folder / "table.csv")
-    else:
-        result.to_parquet(folder / "table.parquet")
+    with whole_file(folder / DESCRIPTION) as file:
+        file.write(seal_json(content, FORMAT))
+    _write_for_readers(result, folder)
+
+
+def rewrite(path: str | os.PathLike[str]) -> SweepResult:
+    """Write a finished sweep's summary, table and list of checksums again, of its result.
+
+    For a folder of which `load` says that one of these is damaged. A damaged result is written again, of the
+    curves, by the call that made it, with resume=True.
+
+    Args:
+        path: the folder that was given to `sweep(path=…)`.
+
+    Returns:
+        The result.
+
+    Raises:
+        BlockingIOError: a sweep is writing there.
+        FileNotFoundError: there is no sweep in the folder, or it is not finished.
+        ValueError: the result itself is damaged.
+    """
+    folder = Path(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)
+        result = load(folder)
+    lock = FolderLock(folder, "rewrite")
+    lock.take()
+    try:
+        _write_for_readers(result, folder)
+    finally:
+        lock.release()
+    return result
+
+
+class DamageWarning(RuntimeWarning):
+    """A file that is made of others is damaged, and can be made again."""
 
 
 def load(
@@ -68,7 +113,8 @@ def load(
 
     Raises:
         FileNotFoundError: there is no sweep in the folder, or it is not finished.
-        ValueError: a file is damaged, or the optimizers cannot be made again.
+        ValueError: a file is damaged, or the optimizers cannot be made again. Where only the summary or the
+            table is damaged, which the result does not need, that is a warning.
     """
     folder = Path(path)
     if not (folder / DESCRIPTION).is_file():
@@ -77,9 +123,8 @@ def load(
                 f"the sweep in {folder} is not finished: the call that began it goes on with resume=True."
             )
         raise FileNotFoundError(f"{folder} holds no sweep: there is no {DESCRIPTION} in it.")
-    leaves, arrays = read_leaves(folder / ARRAYS)
+    content, leaves, arrays = _checked(folder)
     try:
-        content = json.loads((folder / DESCRIPTION).read_bytes())
         given = None if optimizers is None else [as_pytree(optimizer) for optimizer in optimizers]
         swept = _made(content["optimizers"], given, folder)
         final = _made(content["final_optimizers"], given, folder)
@@ -111,13 +156,65 @@ def load(
             ),
             final_optimizers=final,
         )
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{folder / DESCRIPTION} is damaged ({error!r}); sweep(..., resume=True) writes it again."
-        ) from error
+    # What only a file can hold that was not written here.
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise _damaged(folder / DESCRIPTION, repr(error)) from error
 
 
 STATES = ("COMPLETE", "PRUNED", "DIVERGED")
+
+
+def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        content = open_json((folder / DESCRIPTION).read_bytes(), FORMAT)
+    except ValueError as error:
+        raise _damaged(folder / DESCRIPTION, str(error)) from error
+    # Format 1 had no checksum of the arrays' file.
+    if "arrays" in content and content["arrays"] != f"{checksum_of(folder / ARRAYS):08x}":
+        raise _damaged(folder / ARRAYS, f"its checksum is not the one in {DESCRIPTION}")
+    try:
+        leaves, arrays = read_leaves(folder / ARRAYS)
+    except ValueError as error:
+        raise _damaged(folder / ARRAYS, str(error)) from error
+    if "arrays" in content:
+        _warn_of_damage(folder)
+    return content, leaves, arrays
+
+
+def _damaged(file: Path, why: str) -> ValueError:
+    return ValueError(
+        f"load: {file} is damaged: {why}. The call that made the sweep writes it again with resume=True, of "
+        "the curves and states in the same folder, and runs again only what is damaged there."
+    )
+
+
+def _warn_of_damage(folder: Path) -> None:
+    wrong = check_manifest(folder, (DESCRIPTION, ARRAYS, SUMMARY))
+    if not (folder / MANIFEST).is_file():
+        wrong = {MANIFEST: "is missing, so that nothing is known of the summary and the table"}
+    if wrong:
+        told = "; ".join(f"{name} {why}" for name, why in wrong.items())
+        warnings.warn(
+            f"load: in {folder}, {told}. The result itself is good: "
+            "jaxopt_edu.sweeps.rewrite(folder) writes summary, table and checksums again.",
+            DamageWarning,
+            stacklevel=4,
+        )
+
+
+def _write_for_readers(result: SweepResult, folder: Path) -> None:
+    (folder / MANIFEST).unlink(missing_ok=True)
+    with whole_file(folder / SUMMARY) as file:
+        file.write(f"{result.summary()}\n".encode())
+    if importlib.util.find_spec("pyarrow") is None:
+        table = TABLES[0]
+        result.to_csv(folder / table)
+    else:
+        table = TABLES[1]
+        result.to_parquet(folder / table)
+    listed = list_checksums(folder, [ARRAYS, DESCRIPTION, SUMMARY, table])
+    with whole_file(folder / MANIFEST) as file:
+        file.write(listed)
 
 
 def _codes(states: np.ndarray) -> np.ndarray:
@@ -158,8 +255,3 @@ def _below(prefix: str, leaves: dict[str, Any]) -> dict[str, Any]:
         if name == prefix or name.startswith(f"{prefix}/")
     }
     return jax.tree.map(jax.numpy.asarray, found)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with whole_file(path) as file:
-        file.write(f"{text}\n".encode())

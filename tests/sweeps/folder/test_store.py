@@ -11,8 +11,11 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.files import LOCK
 from jaxopt_edu.sweeps import Halving, PopulationBased, load
-from jaxopt_edu.sweeps.folder.store import JOURNAL, SPEC, Store, read_journal
+from jaxopt_edu.sweeps.folder.journal import JOURNAL, read_journal
+from jaxopt_edu.sweeps.folder.spec import SPEC
+from jaxopt_edu.sweeps.folder.store import Store
 from tests.sweeps.regression import ADAMS, SGDS, assert_same, evaluate, init, loss_fn, run
 
 PRUNERS = [Halving(min_steps=2, factor=2), PopulationBased(interval=4, share=0.5)]
@@ -190,6 +193,7 @@ def test_folders_that_hold_something_are_refused(stored, tmp_path):
         load(tmp_path)
     store = Store(tmp_path / "new")
     store.begin({"steps": 1}, resume=False)
+    store.end()
     with pytest.raises(FileNotFoundError, match="is not finished"):
         load(tmp_path / "new")
     (tmp_path / "new" / SPEC).write_text("{")
@@ -200,7 +204,7 @@ def test_folders_that_hold_something_are_refused(stored, tmp_path):
 def test_other_versions_are_told(stored, monkeypatch):
     arguments, _, result = stored
     now = {"python": "3", "jaxopt-edu": "1", "jax": "99", "jaxlib": "99", "optax": "1", "numpy": "1"}
-    monkeypatch.setattr("jaxopt_edu.sweeps.folder.store.versions", lambda: now)
+    monkeypatch.setattr("jaxopt_edu.sweeps.folder.spec.versions", lambda: now)
     with pytest.warns(RuntimeWarning, match="jax .*, now 99.*may differ in their last digits"):
         assert_same(run(**arguments | {"resume": True}), result)
 
@@ -211,3 +215,51 @@ def test_an_optimizer_of_ones_own_is_loaded_with_the_list(tmp_path):
     with pytest.raises(ValueError, match=r"cannot be made again of its description .*pass optimizers="):
         load(tmp_path / "sweep")
     np.testing.assert_array_equal(load(tmp_path / "sweep", plain).values(), result.values())
+
+
+def test_a_second_sweep_is_refused_while_the_first_writes(tmp_path):
+    said = []
+
+    def second(steps, value):
+        with pytest.raises(BlockingIOError, match=r"sweep: .* is being written to by this very") as caught:
+            run(ADAMS[:1], path=tmp_path / "sweep", resume=True)
+        said.append(str(caught.value))
+        # Whoever reads is not kept out.
+        with pytest.raises(FileNotFoundError, match="is not finished"):
+            load(tmp_path / "sweep")
+
+    result = run(ADAMS[:1], path=tmp_path / "sweep", progress=second)
+    assert said
+    assert_same(run(ADAMS[:1], path=tmp_path / "sweep", resume=True), result)
+    assert not (tmp_path / "sweep" / LOCK).exists()
+
+
+def test_a_folder_that_is_deleted_on_the_way_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"sweep: the folder .* was deleted while this run"):
+        run(
+            ADAMS[:1],
+            path=tmp_path / "sweep",
+            progress=lambda steps, value: shutil.rmtree(tmp_path / "sweep", ignore_errors=True),
+        )
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_full_disk_is_known_before_the_first_step(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    steps = []
+    with pytest.raises(OSError, match=r"into the folder .*the disk is full: make room on it"):
+        run(ADAMS[:1], path=tmp_path / "sweep", progress=lambda made, value: steps.append(made))
+    assert steps == []
+    monkeypatch.undo()
+    assert run(ADAMS[:1], path=tmp_path / "sweep").states[0, 0] == "COMPLETE"
+
+
+def test_a_sweep_stays_where_it_began_after_a_change_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    run(ADAMS[:1], path="sweep", progress=lambda steps, value: os.chdir(tmp_path / "elsewhere"))
+    assert os.listdir(tmp_path / "elsewhere") == []
+    assert load(tmp_path / "sweep").states[0, 0] == "COMPLETE"
