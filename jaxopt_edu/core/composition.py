@@ -85,9 +85,10 @@ class Step(Protocol):
     """How a transform made of others makes a step; hashable, so that equal ones compile once.
 
     One whose result is at another point than the parameters that it is given (an average of them, say) has
-    `evaluates_elsewhere = True` and `evaluated_at(asks, state, params) -> params`, where asks[i](state,
-    params) is the same question to member i. One that shows its members other parameters or states than its
-    own has `evaluated_at` alone. All others are asked member by member, in order.
+    `evaluates_elsewhere = True` and `evaluated_at(asks, state, params, **numbers) -> params`, where
+    asks[i](state, params) is the same question to member i, and the numbers are its own in force. One that
+    shows its members other parameters or states than its own has `evaluated_at` alone. All others are asked
+    member by member, in order.
     """
 
     def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
@@ -130,6 +131,12 @@ class Composition:
             )
         return {name: value(state.count) if callable(value) else value for name, value in numbers.items()}
 
+    def values(self, keywords: Mapping[str, Any], state: Any) -> dict[str, ValueInForce]:
+        """Its own numbers as `step` gets them: to be cast to a leaf's dtype."""
+        limits = dict(self.limits)
+        in_force = self.numbers_in_force(keywords, state).items()
+        return {name: ValueInForce(value, limits[name]) for name, value in in_force}
+
     def __call__(
         self,
         update_functions: "UpdateFunctions",
@@ -139,12 +146,7 @@ class Composition:
         **keywords: Any,
     ) -> tuple["chex.ArrayTree", Any]:
         """One step."""
-        limits = dict(self.limits)
-        numbers = {
-            name: ValueInForce(value, limits[name])
-            for name, value in self.numbers_in_force(keywords, state).items()
-        }
-        return self.step(update_functions, updates, state, params, **keywords | numbers)
+        return self.step(update_functions, updates, state, params, **keywords | self.values(keywords, state))
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,11 @@ def evaluates_elsewhere(optimizer: optax.GradientTransformation) -> bool:
 
 
 def _in_composition(optimizer: Any, transforms: Any, state: Any, params: Any) -> Any:
-    step = optimizer.update.func.step
+    composition, keywords = optimizer.update.func, optimizer.update.keywords
+    step = composition.step
     asks = [functools.partial(evaluation_params, each) for each in transforms]
     if hasattr(step, "evaluated_at"):
-        return step.evaluated_at(asks, state, params)
+        return step.evaluated_at(asks, state, params, **composition.values(keywords, state))
     for ask, inner in zip(asks, step.inner_states(state, len(asks)), strict=True):
         params = ask(inner, params)
     return params

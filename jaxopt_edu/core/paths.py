@@ -52,18 +52,19 @@ def own_name(name: str) -> str:
 
 
 def is_meant(name: str, pattern: str) -> bool:
-    """Whether a pattern means a leaf.
+    """Whether a pattern means a leaf: it matches the leaf's name, or that of something that it lies in.
 
     Args:
         name: as `leaf_name` gives it.
         pattern: with the wildcards of `fnmatch`: * for anything, / included, ? for a letter, [ab] for one of
-            these. A pattern that begins with */ means leaves at the top, too.
+            these. A pattern that begins with */ means what lies at the top, too.
 
     Returns:
-        Whether it matches the whole name.
+        Whether the leaf is meant.
 
     >>> [is_meant(name, "*/bias") for name in ("layers/0/bias", "bias", "dense/bias/value", "dense/bias_2")]
     [True, True, True, False]
+    >>> is_meant("layers/3/attention/kernel", "layers/[0-5]"), is_meant("layers/3/kernel", "kernel")
+    (True, False)
     """
-    spoken = own_name(name)
-    return any(fnmatchcase(each, pattern) for each in (name, spoken, f"/{spoken}"))
+    return any(fnmatchcase(each, whole) for each in (name, f"/{name}") for whole in (pattern, f"{pattern}/*"))
