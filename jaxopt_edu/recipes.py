@@ -26,6 +26,7 @@ from jaxopt_edu.core.composition import (
 )
 from jaxopt_edu.core.lifting import Lifted, lift
 from jaxopt_edu.core.naming import keywords_of, page_of
+from jaxopt_edu.core.partitioning import partition
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
@@ -33,7 +34,7 @@ from jaxopt_edu.storage import is_key
 from jaxopt_edu.wrappers import compensated, half_state, packed
 
 FACTORIES: dict[str, Callable[..., Any]] = {
-    factory.__name__: factory for factory in (*OPTIMIZERS, chain, compensated, half_state, packed)
+    factory.__name__: factory for factory in (*OPTIMIZERS, chain, partition, compensated, half_state, packed)
 }
 PLAIN = (bool, int, float, str, type(None))
 # Deeper than anyone nests optimizers, and far from where Python gives up.

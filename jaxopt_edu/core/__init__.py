@@ -9,7 +9,7 @@ from jaxopt_edu.core.matrices import MatrixAxes, map_matrices, matrix_axes, matr
 from jaxopt_edu.core.naming import hyperparameters, settings
 from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude, squared_root
 from jaxopt_edu.core.packing import Layout
-from jaxopt_edu.core.partition import partition
+from jaxopt_edu.core.partitioning import partition
 from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.reductions import norm, tree_dot, tree_norm, tree_sum
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build

@@ -221,7 +221,7 @@ def test_an_optimizer_without_leaves_is_no_mistake():
 MISTAKES = {
     "a pattern that means nothing": (
         {"*/bais": "slow", "*": "fast"},
-        r"the pattern '\*/bais' means no leaf; there are bias, embed/embedding, layers/0/bias, layers/0/kernel",
+        r"the pattern '\*/bais' means no leaf; there are bias, embed/embedding, layers/0/bias",
     ),
     "a leaf without a label": (
         {"*/bias": "slow"},
@@ -258,9 +258,9 @@ def test_mistakes_are_named_when_it_is_made():
         jo.partition({"a.b": jo.sgd()}, {"*": "a.b"})
     with pytest.raises(TypeError, match="the name 0 of an optimizer is no text"):
         makes({0: jo.sgd()}, PATTERNS)
-    with pytest.raises(TypeError, match="partition: 'slow' is .*not an optax transform"):
+    with pytest.raises(TypeError, match=r"partition: 'slow' is .*not an optax transform"):
         makes({"slow": jo.sgd}, {"*": "slow"})
-    with pytest.raises(TypeError, match="partition was given a tuple"):
+    with pytest.raises(TypeError, match=r"partition\.update was given a tuple"):
         parted().update(PARAMS, (), PARAMS)
 
 

@@ -71,9 +71,7 @@ def partition(optimizers: Mapping[str, optax.GradientTransformation], labels: La
         )
     for name in optimizers:
         if not isinstance(name, str):
-            raise TypeError(
-                f"partition: the name {name!r} of an optimizer is a {type(name).__name__}, no text."
-            )
+            raise TypeError(f"partition: the name {name!r} of an optimizer is no text.")
         if not name or "." in name:
             raise ValueError(
                 f"partition: the name {name!r} of an optimizer comes before a dot in the names of its "
@@ -98,7 +96,7 @@ class PartitionStep:
         return tuple(state.inner[name] for name in self.names)
 
     def __call__(
-        self, update_functions: Mapping[str, Callable], updates: Any, state: Any, params: Any, **extra: Any
+        self, update_functions: Any, updates: Any, state: Any, params: Any, **extra: Any
     ) -> tuple["chex.ArrayTree", PartitionState]:
         """The updates of all optimizers in one tree."""
         states = self.inner_states(state, len(self.names))
