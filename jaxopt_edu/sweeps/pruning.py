@@ -7,9 +7,13 @@ smaller batch. Scores here are oriented: lower is better, and a setting with a d
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from jaxopt_edu.core.checks import POSITIVE, Limit, checked_number, checked_whole
+
+HALF = Limit(POSITIVE.low, math.nextafter(0.5, 1), "above 0 and at most 0.5")
 
 
 class Cohort(NamedTuple):
@@ -57,6 +61,7 @@ class Decision(NamedTuple):
     sources: np.ndarray
 
 
+@runtime_checkable
 class Pruner(Protocol):
     """A rule by which settings end early or change."""
 
@@ -94,8 +99,8 @@ class Halving:
     factor: int = 3
 
     def __post_init__(self) -> None:
-        _check("Halving", "min_steps", self.min_steps, 1)
-        _check("Halving", "factor", self.factor, 2)
+        _whole(self, "min_steps")
+        _whole(self, "factor", lowest=2)
 
     def cohorts(self, settings: int, steps: int) -> list[Cohort]:
         """All settings together."""
@@ -135,8 +140,8 @@ class Hyperband:
     factor: int = 3
 
     def __post_init__(self) -> None:
-        _check("Hyperband", "min_steps", self.min_steps, 1)
-        _check("Hyperband", "factor", self.factor, 2)
+        _whole(self, "min_steps")
+        _whole(self, "factor", lowest=2)
 
     def cohorts(self, settings: int, steps: int) -> list[Cohort]:
         """The brackets."""
@@ -182,8 +187,8 @@ class MedianStopping:
     interval: int | None = None
 
     def __post_init__(self) -> None:
-        _check("MedianStopping", "min_steps", self.min_steps, 1)
-        _check("MedianStopping", "interval", self.interval, 1)
+        _whole(self, "min_steps")
+        _whole(self, "interval")
 
     def cohorts(self, settings: int, steps: int) -> list[Cohort]:
         """All settings together."""
@@ -231,13 +236,13 @@ class PopulationBased:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check("PopulationBased", "interval", self.interval, 1)
-        if not 0 < self.share <= 0.5:
-            raise ValueError(f"PopulationBased: share = {self.share!r} must be above 0 and at most 0.5.")
-        if len(self.factors) != 2 or not all(0 < factor < math.inf for factor in self.factors):
-            raise ValueError(
-                f"PopulationBased: factors = {self.factors!r} must be two finite numbers above 0."
-            )
+        _whole(self, "interval")
+        _whole(self, "seed", lowest=0)
+        object.__setattr__(self, "share", checked_number("PopulationBased", "share", self.share, HALF))
+        if not isinstance(self.factors, tuple | list) or len(self.factors) != 2:
+            raise ValueError(f"PopulationBased: factors = {self.factors!r} must be a pair of numbers.")
+        factors = tuple(checked_number("PopulationBased", "factors", f, POSITIVE) for f in self.factors)
+        object.__setattr__(self, "factors", factors)
 
     def cohorts(self, settings: int, steps: int) -> list[Cohort]:
         """All settings together."""
@@ -273,7 +278,8 @@ def _keep_best(rung: Rung, count: int) -> Decision:
     return Decision(kept, kept)
 
 
-def _check(owner: str, name: str, value: int | None, lowest: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if value is not None and not (whole and value >= lowest):
-        raise ValueError(f"{owner}: {name} = {value!r} must be a whole number of at least {lowest}.")
+def _whole(pruner: Any, *names: str, lowest: int = 1) -> None:
+    # Kept as Python ints, by whose text a stored sweep knows the pruner again.
+    for name in names:
+        if (value := getattr(pruner, name)) is not None:
+            object.__setattr__(pruner, name, checked_whole(type(pruner).__name__, name, value, lowest))

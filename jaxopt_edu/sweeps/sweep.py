@@ -6,28 +6,23 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh
 
-from jaxopt_edu.core.checks import check_parameters
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.sweeps import arguments
 from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
-from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
-from jaxopt_edu.sweeps.engine.plan import Plan, evaluation_steps, same_for_all, specification
+from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
 from jaxopt_edu.sweeps.folder.archive import write_result
 from jaxopt_edu.sweeps.folder.identity import optimizer_keys
 from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
-from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS, Mode
-from jaxopt_edu.training.loop import Carry
-from jaxopt_edu.training.objective import as_pytree_function
+from jaxopt_edu.sweeps.results.runs import Mode
 from jaxopt_edu.training.progress import progress_bar
 
 EVALUATIONS = 20
@@ -124,67 +119,83 @@ def sweep(
         >>> jo.describe(result.best().optimizer), result.states[:, 0].tolist()
         ('sgd(learning_rate=0.1)', ['COMPLETE', 'COMPLETE', 'DIVERGED'])
     """
-    transforms, seeds = _transforms(optimizers), _seeds(seeds)
-    for name, value, lowest in (("steps", steps, 1), ("every", every, 1), ("keep", keep, 0)):
-        if value is not None:
-            _check_whole(name, value, lowest)
-    if chunk_size != "auto":
-        _check_whole("chunk_size", chunk_size, 1)
-    if mode not in ("min", "max"):
-        raise ValueError(f"sweep: mode = {mode!r}; it is 'min' or 'max'.")
-    if resume and path is None:
-        raise ValueError("sweep: resume=True needs path=folder, to know what to go on with.")
-    init = as_pytree_function(params_or_init) if callable(params_or_init) else same_for_all(params_or_init)
-    params = jax.eval_shape(init, jax.random.key(0))
-    check_parameters(params)
-    model_state = jax.tree.map(jnp.asarray, model_state)
-    evaluation = None if evaluate is None else as_pytree_function(evaluate)
-    kinds = kinds_of(transforms)
-    plan = Plan(
-        loss_fn=as_pytree_function(loss_fn),
-        evaluate=evaluation,
-        data=data,
-        batch_size=batch_size,
-        replacement=replacement,
-        init=init,
-        model_state=model_state,
-        evaluated_at=evaluation_steps(steps, every or -(-steps // EVALUATIONS), _rungs(prune, kinds, steps)),
-        metric=_metric(metric, evaluation, params, model_state),
-        mode=mode,
-        pruner=prune,
-        keep=keep,
-        mesh=Mesh(np.array(jax.devices() if devices is None else list(devices)), (RUNS,)),
-        chunk_size=None if chunk_size == "auto" else int(chunk_size),
-    )
-    store = None if path is None else Store(path)
+    # What is moved between host and devices here is meant to be: a guard looks for what is not.
+    with jax.transfer_guard("allow"):
+        transforms, seeds = arguments.transforms(optimizers), arguments.seed_list(seeds)
+        steps, keep = checked_whole("sweep", "steps", steps), checked_whole("sweep", "keep", keep, 0)
+        every = -(-steps // EVALUATIONS) if every is None else checked_whole("sweep", "every", every)
+        size = None if chunk_size == "auto" else checked_whole("sweep", "chunk_size", chunk_size)
+        if mode not in ("min", "max"):
+            raise ValueError(f"sweep: mode = {mode!r}; it is 'min' or 'max'.")
+        if not (progress is None or isinstance(progress, bool) or callable(progress)):
+            raise TypeError(
+                f"sweep: progress = {progress!r} is no bool, no function(steps, best) and not None."
+            )
+        folder = arguments.folder(path, arguments.flag("resume", resume))
+        init = arguments.first_parameters(params_or_init)
+        params = jax.eval_shape(init, jax.random.key(0))
+        model_state = arguments.state_of_model(model_state)
+        evaluation = (
+            None if evaluate is None else arguments.function("evaluate", evaluate, "of the parameters")
+        )
+        kinds = kinds_of(transforms)
+        plan = Plan(
+            loss_fn=arguments.function("loss_fn", loss_fn, "loss_fn(params, batch)"),
+            evaluate=evaluation,
+            data=data,
+            batch_size=None if batch_size is None else checked_whole("sweep", "batch_size", batch_size),
+            replacement=arguments.flag("replacement", replacement),
+            init=init,
+            model_state=model_state,
+            evaluated_at=evaluation_steps(steps, every, arguments.rungs(prune, kinds, steps)),
+            metric=arguments.metric_of(metric, evaluation, params, model_state),
+            mode=mode,
+            pruner=prune,
+            keep=keep,
+            mesh=arguments.mesh_of(devices),
+            chunk_size=size,
+        )
+        arguments.check_loss(plan.loss_fn, params, model_state, batch_shapes(plan))
+        store = None if folder is None else Store(folder)
+        try:
+            return _swept(plan, params, transforms, seeds, store, resume, progress)
+        finally:
+            if store is not None:
+                store.end()
+
+
+def _swept(
+    plan: Plan,
+    params: Any,
+    transforms: list[Optimizer],
+    seeds: tuple[int, ...],
+    store: Store | None,
+    resume: bool,
+    progress: bool | Callable[[int, float], None] | None,
+) -> SweepResult:
     keys = [str(place) for place in range(len(transforms))]
     if store is not None:
         keys = optimizer_keys(transforms, params)
-    try:
-        if store is not None:
-            store.begin(specification(plan, params), resume)
-        groups = plan_groups(transforms, keys, seeds, store)
-        by_key = dict(zip(keys, transforms, strict=True))
-        total = len(transforms) * len(seeds) * steps
-        announcement = _announcement(transforms, kinds, seeds)
-        bars = (
-            nullcontext(progress)
-            if callable(progress)
-            else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
-        )
-        with bars as bar:
-            report = _Reporter(bar, mode)
-            results = [
-                run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
-                for group in groups
-            ]
-        result = assemble(plan, by_key, seeds, groups, results)
-        if store is not None and store.writes():
-            write_result(result, store.path)
-        return result
-    finally:
-        if store is not None:
-            store.end()
+        store.begin(specification(plan, params), resume)
+    groups = plan_groups(transforms, keys, seeds, store)
+    by_key = dict(zip(keys, transforms, strict=True))
+    total = len(transforms) * len(seeds) * plan.steps
+    announcement = _announcement(transforms, kinds_of(transforms), seeds)
+    bars = (
+        nullcontext(progress)
+        if callable(progress)
+        else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
+    )
+    with bars as bar:
+        report = _Reporter(bar, plan.mode)
+        results = [
+            run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
+            for group in groups
+        ]
+    result = assemble(plan, by_key, seeds, groups, results)
+    if store is not None and store.writes():
+        write_result(result, store.path)
+    return result
 
 
 class _Reporter:
@@ -198,67 +209,6 @@ class _Reporter:
         self.steps += steps
         self.best = np.fmin(self.best, self.sign * value)
         self.bar(self.steps, self.sign * self.best)
-
-
-def _transforms(optimizers: Any) -> list[Optimizer]:
-    if isinstance(optimizers, optax.GradientTransformation | optax.MultiSteps):
-        raise TypeError(
-            "sweep: optimizers is a single one; give a list, as grid(adam, learning_rate=[...]) or [adam()]."
-        )
-    listed = list(optimizers)
-    if not listed:
-        raise ValueError("sweep: the list of optimizers is empty; give it at least one.")
-    for place, optimizer in enumerate(listed):
-        if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
-            raise TypeError(
-                f"sweep: optimizers[{place}] is {optimizer!r}, not an optax transform; call its factory "
-                "first, as in adam(learning_rate=0.001)."
-            )
-    return [as_pytree(optimizer) for optimizer in listed]
-
-
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        _check_whole("seeds", seeds, 1)
-        return tuple(range(int(seeds)))
-    listed = list(seeds)  # type: ignore[arg-type]
-    for seed in listed:
-        _check_whole("seeds", seed, 0)
-    if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"sweep: seeds = {seeds!r} must be a number of seeds, or different seeds.")
-    return tuple(map(int, listed))
-
-
-def _check_whole(name: str, value: Any, lowest: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < lowest:
-        raise ValueError(f"sweep: {name} = {value!r} must be a whole number of at least {lowest}.")
-
-
-def _rungs(prune: Pruner | None, kinds: list[list[int]], steps: int) -> list[int]:
-    if prune is None:
-        return []
-    return [rung for places in kinds for cohort in prune.cohorts(len(places), steps) for rung in cohort.rungs]
-
-
-def _metric(asked: str | None, evaluate: Any, params: Any, model_state: Any) -> str:
-    stateful = model_state is not None
-    carry = Carry(params, None, model_state)
-    given = list(jax.eval_shape(lambda carry: evaluation_of(evaluate, carry, stateful=stateful), carry))
-    if TRAINING_LOSS in given:
-        raise ValueError(f"sweep: evaluate gives {TRAINING_LOSS!r}, a name that is taken; call it otherwise.")
-    known = [*given, TRAINING_LOSS]
-    if asked is not None:
-        if asked not in known:
-            raise ValueError(f"sweep: metric = {asked!r}; runs can be ranked by {', '.join(known)}.")
-        return asked
-    if len(given) <= 1:
-        return known[0]
-    if "loss" not in given:
-        raise ValueError(
-            f'sweep: evaluate gives {given}, none of them "loss"; say metric= which ranks the runs.'
-        )
-    return "loss"
 
 
 def _announcement(optimizers: list[Optimizer], kinds: list[list[int]], seeds: Sequence[int]) -> str:

@@ -63,8 +63,11 @@ def test_population_based_training_pairs_the_worst_with_the_best():
         (lambda: Halving(min_steps=0), "Halving: min_steps = 0"),
         (lambda: Hyperband(factor=1), "Hyperband: factor = 1 must be a whole number of at least 2"),
         (lambda: MedianStopping(interval=-1), "MedianStopping: interval = -1"),
-        (lambda: PopulationBased(interval=5, share=0.6), "share = 0.6 must be above 0 and at most 0.5"),
-        (lambda: PopulationBased(interval=5, factors=(0, 1)), "factors = .* two finite numbers above 0"),
+        (
+            lambda: PopulationBased(interval=5, share=0.6),
+            "share = 0.6 is out of range; it must be above 0 and at most 0.5",
+        ),
+        (lambda: PopulationBased(interval=5, factors=(0, 1)), "factors = .* a finite number above 0"),
     ],
 )
 def test_numbers_out_of_range_are_refused(make, message):

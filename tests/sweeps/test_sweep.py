@@ -1,5 +1,8 @@
 """A sweep is what one would get run by run: paired, reproducible, and no run touches another."""
 
+import os
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -236,36 +239,26 @@ def test_it_says_how_many_runs_there_will_be(capfd):
     assert "96/96" in error
 
 
-@pytest.mark.parametrize(
-    ("changes", "kind", "message"),
-    [
-        ({"optimizers": []}, ValueError, "the list of optimizers is empty"),
-        ({"optimizers": jo.adam()}, TypeError, "optimizers is a single one; give a list"),
-        ({"optimizers": [jo.adam]}, TypeError, r"optimizers\[0\] is <function adam.*call its factory"),
-        ({"steps": 0}, ValueError, "steps = 0 must be a whole number of at least 1"),
-        ({"seeds": 0}, ValueError, "seeds = 0"),
-        ({"seeds": [1, 1]}, ValueError, "different seeds"),
-        ({"every": 2.5}, ValueError, "every = 2.5"),
-        ({"keep": -1}, ValueError, "keep = -1"),
-        ({"chunk_size": "big"}, ValueError, "chunk_size = 'big'"),
-        ({"mode": "least"}, ValueError, "mode = 'least'; it is 'min' or 'max'"),
-        ({"metric": "acc"}, ValueError, "metric = 'acc'; runs can be ranked by loss, near, training_loss"),
-        ({"evaluate": lambda w: {"a": 1.0, "b": 2.0}}, ValueError, r'none of them "loss"; say metric='),
-        ({"evaluate": lambda w: {"training_loss": 1.0}}, ValueError, "a name that is taken"),
-        ({"evaluate": lambda w: w["slope"]}, TypeError, r"'value' with shape \(3,\)"),
-        ({"resume": True}, ValueError, "resume=True needs path=folder"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_bad_input_is_refused_before_any_run(changes, kind, message):
-    with pytest.raises(kind, match=message):
-        run(**changes)
+def test_without_jit_it_gives_the_same_runs():
+    arguments: dict[str, Any] = {"steps": 2, "every": 1, "batch_size": BATCH}
+    expected = jo.sweep(loss_fn, init, SGDS[:2], DATA, **arguments)
+    with jax.disable_jit():
+        found = jo.sweep(loss_fn, init, SGDS[:2], DATA, devices=jax.devices()[:1], **arguments)
+    losses = expected.curves["training_loss"]
+    np.testing.assert_allclose(found.curves["training_loss"], losses, rtol=1e-5)
 
 
-def test_data_that_can_be_read_once_is_refused():
-    with pytest.raises(TypeError, match="an iterator, whose batches can be seen by one run only"):
-        jo.sweep(loss_fn, init, ADAMS, iter([DATA]), steps=1)
-    with pytest.raises(TypeError, match=r"parameter \['n'\] has dtype int32"):
-        jo.sweep(loss_fn, {"n": jnp.zeros(2, jnp.int32)}, ADAMS, DATA, steps=1)
-    with pytest.raises(ValueError, match="a metric named 'training_loss'"):
-        jo.sweep(lambda w, b: (loss_fn(w, b), {"training_loss": w["offset"]}), init, ADAMS, DATA, steps=1)
+def test_a_guard_against_transfers_lets_a_sweep_pass(tmp_path):
+    expected = run(SGDS)
+    with jax.transfer_guard("disallow"):
+        found = run(SGDS, path=tmp_path)
+        jo.sweeps.load(tmp_path)
+    assert_same(found, expected)
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(SGDS, path="here", progress=lambda steps, best: os.chdir(tmp_path / "other"))
+    assert list((tmp_path / "other").iterdir()) == []
+    assert_same(run(SGDS, path=tmp_path / "here", resume=True), run(SGDS))

@@ -58,6 +58,14 @@ class PairedBatches:
         """Makes a batch of an entry; a pytree."""
         return self.source.draw
 
+    @property
+    def shapes(self) -> Any:
+        """The shapes of a batch."""
+        place = self.source.place(0)
+        entries = jax.eval_shape(lambda key: self.source.recipe(key, place, 1), self.keys[0])
+        entry = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), entries)
+        return jax.eval_shape(self.draw, entry)
+
     def entries(self, first: int) -> Any:
         """What the batches from step `first` on are made of; leading axes (longest, seeds). None for none."""
         return _paired(self.source.recipe, self.keys, self.source.place(first), steps=self.longest)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_edu.core.transform import Optimizer
@@ -185,10 +186,6 @@ def _stretch(
         carry = jax.tree.map(lambda new, old: jnp.where(alive, new, old), carry, lane.carry)
         ended = jnp.where(finite, -1, first + i)
         diverged_at = jnp.where(lane.diverged_at < 0, ended, lane.diverged_at)
-        if TRAINING_LOSS in metrics:
-            raise ValueError(
-                f"loss_fn gave a metric named {TRAINING_LOSS!r}, which is the loss itself; rename it."
-            )
         measured = _float32({TRAINING_LOSS: loss} | metrics)
         at_first = jax.tree.map(lambda now, then: jnp.where(i == 0, now, then), measured, at_first)
         return Lanes(carry, diverged_at), at_first, jax.tree.map(jnp.add, sums, measured)
@@ -223,11 +220,15 @@ def evaluation_of(
         return {}
     values = evaluate(carry.params, carry.model_state) if stateful else evaluate(carry.params)
     values = values if isinstance(values, dict) else {"value": values}
+    wanted = "it has to return one real number, or a dict from names to real numbers."
     for name, value in values.items():
+        number = isinstance(value, jax.Array | np.ndarray | np.number | float | int)
+        if not isinstance(name, str) or not number:
+            raise TypeError(f"sweep: evaluate gave {name!r} as {type(value).__name__}; {wanted}")
         if jnp.shape(value) != () or jnp.iscomplexobj(value):
             raise TypeError(
-                f"evaluate gave {name!r} with shape {jnp.shape(value)} and dtype {jnp.result_type(value)}; "
-                "in a sweep it has to return one real number, or a dict of them."
+                f"sweep: evaluate gave {name!r} with shape {jnp.shape(value)} and dtype "
+                f"{jnp.result_type(value)}; {wanted}"
             )
     return _float32(values)
 

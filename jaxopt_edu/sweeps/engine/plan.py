@@ -84,6 +84,11 @@ def evaluation_steps(steps: int, every: int, rungs: Sequence[int]) -> tuple[int,
     return tuple(sorted({0, *range(every, steps, every), *rungs, steps}))
 
 
+def batch_shapes(plan: Plan) -> Any:
+    """The shapes of one batch; None for a loss of the parameters alone."""
+    return PairedBatches(plan.data, [0], plan.batch_size, plan.replacement, plan.longest).shapes
+
+
 def specification(plan: Plan, params: Any) -> dict[str, Any]:
     """What a stored sweep and another call must have in common: all but optimizers and seeds.
 

@@ -1,7 +1,7 @@
 """Compiled programs: one for each structure of optimizer and shape of tile, kept for the next sweep."""
 
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,13 @@ class Program:
     def __init__(self, lanes: Any, settings: Any, objective: Objective, entries: Any, rules: Rules) -> None:
         number = placed_array(np.int32(0), rules.layout.sharding())
         leaves, treedef = jax.tree.flatten((lanes, settings, objective, entries, number, number))
-        self.compiled = compiled(treedef, tuple(map(_shape, leaves)), rules)
         self.rules = rules
+        # Without jit there is nothing to compile: the same function, step by step, for a debugger.
+        self.compiled = (
+            partial(advance, rules=rules)
+            if jax.config.jax_disable_jit  # pyright: ignore[reportAttributeAccessIssue]
+            else compiled(treedef, tuple(map(_shape, leaves)), rules)
+        )
 
     def __call__(
         self, lanes: Lanes, settings: Any, objective: Objective, entries: Any, first: int, steps: int
@@ -42,7 +47,7 @@ class Program:
     @property
     def fits(self) -> bool:
         """Whether the memory that the compiler says it takes is there, on each device."""
-        needed = self.compiled.memory_analysis()
+        needed = None if isinstance(self.compiled, partial) else self.compiled.memory_analysis()
         if needed is None:
             return True
         devices = self.rules.layout.mesh.local_devices

@@ -254,4 +254,4 @@ def _below(prefix: str, leaves: dict[str, Any]) -> dict[str, Any]:
         for name, leaf in leaves.items()
         if name == prefix or name.startswith(f"{prefix}/")
     }
-    return jax.tree.map(jax.numpy.asarray, found)
+    return jax.tree.map(jax.device_put, found)

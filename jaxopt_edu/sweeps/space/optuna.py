@@ -4,11 +4,13 @@ The study's storage and dashboard work as ever, and a study in a database goes o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.results.result import SweepResult
@@ -45,8 +47,10 @@ def optimize(
 
     A trial's value is the mean over the seeds. A diverged setting is told as pruned without a value, which
     samplers take for the worst there is: of a failed trial they would learn nothing, and try its like again.
-    A pruned one is told as pruned, with the values that it had. Batches of one size compile once. Samplers
-    that learn from each trial suit small batches; for `TPESampler`, `constant_liar=True` keeps a batch apart.
+    A pruned one is told as pruned, with the values that it had. A sampler that has tried all there is
+    (`GridSampler`, `BruteForceSampler`), or `study.stop()` within run, ends it after that batch. Batches of
+    one size compile once. Samplers that learn from each trial suit small batches; for `TPESampler`,
+    `constant_liar=True` keeps a batch apart.
 
     Args:
         study: an `optuna.Study` of one objective, with any sampler and storage.
@@ -58,7 +62,7 @@ def optimize(
         **distributions: as for `sample`.
 
     Returns:
-        The sweeps, one a batch.
+        The sweeps, one a batch; fewer than were asked for if the study was stopped.
 
     Raises:
         ValueError: trials or batch is below 1, the study has several objectives or goes the other way than
@@ -70,9 +74,7 @@ def optimize(
         import optuna
     except ImportError:
         raise ImportError('an optuna study needs optuna: pip install "jaxopt-edu[optuna]"') from None
-    for name, number in (("trials", trials), ("batch", batch)):
-        if number < 1:
-            raise ValueError(f"optimize: {name} = {number!r}; give a whole number above 0.")
+    trials, batch = checked_whole("optimize", "trials", trials), checked_whole("optimize", "batch", batch)
     if len(study.directions) != 1:
         raise ValueError(
             f"optimize: the study has {len(study.directions)} objectives, but runs are ranked by one metric."
@@ -81,24 +83,38 @@ def optimize(
     drawn = {name: distribution for name, distribution in asked.items() if distribution is not None}
     spaces = dict(_space(name, distribution) for name, distribution in drawn.items())
     results = []
-    for begin in range(0, trials, batch):
-        tried = [study.ask(spaces) for _ in range(min(batch, trials - begin))]
-        try:
-            rows = [
-                distributions | {name: _value(name, each, trial.params) for name, each in drawn.items()}
-                for trial in tried
-            ]
-            optimizers = build("optimize", factory, distributions, rows)
-            result = run(optimizers)
-            _check(study, result, len(tried))
-            for i, trial in enumerate(tried):
-                _tell(study, trial, result, i)
-        except BaseException:
-            for trial in tried:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-            raise
-        results.append(result)
+    with _stops(study) as stopped:
+        for begin in range(0, trials, batch):
+            if stopped:
+                break
+            tried = [study.ask(spaces) for _ in range(min(batch, trials - begin))]
+            try:
+                rows = [
+                    distributions | {name: _value(name, each, trial.params) for name, each in drawn.items()}
+                    for trial in tried
+                ]
+                optimizers = build("optimize", factory, distributions, rows)
+                result = run(optimizers)
+                _check(study, result, len(tried))
+                for i, trial in enumerate(tried):
+                    _tell(study, trial, result, i)
+            except BaseException:
+                for trial in tried:
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+                raise
+            results.append(result)
     return results
+
+
+@contextmanager
+def _stops(study: "optuna.Study") -> "Iterator[list[bool]]":
+    """Whether somebody has called `study.stop`, which is refused outside of `Study.optimize`."""
+    stopped: list[bool] = []
+    study.stop = lambda: stopped.append(True)  # type: ignore[method-assign]
+    try:
+        yield stopped
+    finally:
+        del study.stop
 
 
 def _space(name: str, distribution: Distribution) -> "tuple[str, BaseDistribution]":

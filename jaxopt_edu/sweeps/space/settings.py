@@ -22,13 +22,15 @@ import jax
 import numpy as np
 import optax
 
+from jaxopt_edu.core.checks import checked_whole
+from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 from jaxopt_edu.storage import is_key
 from jaxopt_edu.sweeps.space.distributions import Choice, as_distribution
 
-Factory = Callable[..., Optimizer] | Optimizer
+Factory = Callable[..., optax.GradientTransformation | optax.MultiSteps] | optax.GradientTransformation
 
 
 def grid(factory: Factory, /, **axes: Any) -> list[Optimizer]:
@@ -101,8 +103,7 @@ def sample(
     >>> len(drawn), jo.hyperparameters(drawn[0])["b2"]
     (64, 0.999)
     """
-    if n != int(n) or n < 1:
-        raise ValueError(f"sample: n = {n!r} settings; give a whole number above 0.")
+    n = checked_whole("sample", "n", n)
     asked = {name: as_distribution("sample", name, given) for name, given in distributions.items()}
     drawn = {name: distribution for name, distribution in asked.items() if distribution is not None}
     words = _words(key)
@@ -148,6 +149,8 @@ def build(
             values = ", ".join(f"{name}={show(value)}" for name, value in row.items())
             kind_of_error = TypeError if isinstance(error, TypeError) else ValueError
             raise kind_of_error(f"{owner}: setting {i} ({values}) cannot be built: {error}") from error
+        if isinstance(made, optax.MultiSteps):
+            made = as_pytree(made)
         _check_optimizer(owner, made)
         optimizers.append(made)
     return optimizers

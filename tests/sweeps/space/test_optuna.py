@@ -87,7 +87,7 @@ def test_a_bell_curve_is_drawn_through_its_quantiles():
 
 
 def test_a_study_in_a_database_goes_on_where_it_stopped(tmp_path):
-    where = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
+    where = f"sqlite:///{tmp_path}/study.db"
     axes = {"learning_rate": loguniform(1e-3, 1), "momentum": [0.0, 0.5]}
     first = new_study(storage=where, study_name="momentum")
     optimize(first, jo.momentum, sweep, trials=3, batch=2, **axes)
@@ -98,9 +98,6 @@ def test_a_study_in_a_database_goes_on_where_it_stopped(tmp_path):
     assert len(stored) == 5
     assert [trial.value for trial in stored[3:]] == results[0].values().mean(axis=1).tolist()
     assert [trial.params for trial in stored[3:]] == [settings(opt) for opt in results[0].optimizers]
-    # Python 3.13 warns of connections that nobody closed.
-    where.remove_session()
-    where.engine.dispose()
 
 
 def test_pruned_settings_are_told_as_pruned_with_what_they_had():
@@ -142,7 +139,9 @@ def test_what_makes_no_sense_is_refused_before_a_trial_is_asked_for():
     with pytest.raises(ValueError, match="the study has 2 objectives"):
         optimize(study, jo.sgd, sweep, trials=1, batch=1)
     for wrong in ({"trials": 0, "batch": 1}, {"trials": 1, "batch": 0}):
-        with pytest.raises(ValueError, match=r"optimize: (trials|batch) = 0; give a whole number above 0"):
+        with pytest.raises(
+            ValueError, match=r"optimize: (trials|batch) = 0 must be a whole number of at least 1"
+        ):
             optimize(new_study(), jo.sgd, sweep, **wrong)
     assert study.trials == []
 
@@ -152,3 +151,33 @@ def test_a_study_that_goes_the_other_way_is_refused():
     with pytest.raises(ValueError, match=r"is to maximize .* by the min of loss; .* direction='minimize'"):
         optimize(study, jo.sgd, sweep, trials=1, batch=1, learning_rate=uniform(0, 1))
     assert states(study) == [TrialState.FAIL]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        lambda: optuna.samplers.GridSampler({"learning_rate": [0.1, 0.2, 0.3]}),
+        optuna.samplers.BruteForceSampler,
+    ],
+    ids=["grid", "brute force"],
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_sampler_that_has_tried_all_there_is_ends_the_study(sampler, batch):
+    study = optuna.create_study(sampler=sampler())
+    results = optimize(study, jo.sgd, sweep, trials=8, batch=batch, learning_rate=[0.1, 0.2, 0.3])
+    assert {trial.params["learning_rate"] for trial in study.trials} == {0.1, 0.2, 0.3}
+    assert sum(len(result.optimizers) for result in results) == len(study.trials) <= 4
+    assert set(states(study)) == {TrialState.COMPLETE}
+    assert "stop" not in vars(study), "the study's own method is back"
+
+
+def test_a_stop_within_a_batch_ends_the_study_after_it():
+    study = new_study()
+
+    def run(optimizers):
+        study.stop()
+        return sweep(optimizers)
+
+    results = optimize(study, jo.sgd, run, trials=4, batch=2, learning_rate=uniform(0.1, 0.2))
+    assert (len(results), states(study)) == (1, [TrialState.COMPLETE] * 2)

@@ -1,0 +1,288 @@
+"""What `sweep` is given, checked and named before the first step."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jax.tree_util import Partial
+
+from jaxopt_edu.core.checks import check_parameters, checked_whole
+from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
+from jaxopt_edu.sweeps.engine.plan import same_for_all
+from jaxopt_edu.sweeps.pruning import Pruner
+from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
+from jaxopt_edu.training.loop import Carry
+from jaxopt_edu.training.objective import as_pytree_function, objective
+
+# A random key is made of the lower 32 bits of its seed.
+SEEDS = 2**32
+
+
+def transforms(optimizers: Any) -> list[Optimizer]:
+    """The optimizers as pytrees.
+
+    Args:
+        optimizers: what `sweep` was given.
+
+    Returns:
+        One for each.
+
+    Raises:
+        TypeError: it is no list, or of something else than optimizers.
+        ValueError: it is empty.
+    """
+    if isinstance(optimizers, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            "sweep: optimizers is a single one; give a list, as grid(adam, learning_rate=[...]) or [adam()]."
+        )
+    if not isinstance(optimizers, Iterable) or isinstance(optimizers, str | bytes):
+        raise TypeError(f"sweep: optimizers = {optimizers!r} is no list of optimizers, as of grid(…).")
+    listed = list(optimizers)
+    if not listed:
+        raise ValueError("sweep: the list of optimizers is empty; give it at least one.")
+    for place, optimizer in enumerate(listed):
+        if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
+            raise TypeError(
+                f"sweep: optimizers[{place}] is {optimizer!r}, not an optax transform; call its factory "
+                "first, as in adam(learning_rate=0.001)."
+            )
+    return [as_pytree(optimizer) for optimizer in listed]
+
+
+def seed_list(seeds: Any) -> tuple[int, ...]:
+    """The seeds.
+
+    Args:
+        seeds: a number of seeds, or the seeds themselves.
+
+    Returns:
+        Different numbers, each of which begins a stream of random numbers of its own.
+
+    Raises:
+        TypeError: a seed is not a number.
+        ValueError: there is none, or two are the same, or one is below 0 or at least 2³².
+    """
+    if np.ndim(seeds) == 0:
+        return tuple(range(checked_whole("sweep", "seeds", seeds)))
+    listed = [checked_whole("sweep", "seeds", seed, 0) for seed in seeds]
+    for seed in listed:
+        if seed >= SEEDS:
+            raise ValueError(
+                f"sweep: seeds has {seed}, which begins the same stream as {seed % SEEDS}: a seed is below "
+                f"2**32 = {SEEDS}."
+            )
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"sweep: seeds = {seeds!r} must be a number of seeds, or different seeds.")
+    return tuple(listed)
+
+
+def function(name: str, given: Any, call: str) -> Callable[..., Any]:
+    """A function that can be passed to compiled code.
+
+    Args:
+        name: the argument.
+        given: what it was.
+        call: how it will be called, for the error.
+
+    Returns:
+        A pytree.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(given):
+        raise TypeError(f"sweep: {name} = {given!r} is {type(given).__name__}, not a function {call}.")
+    return as_pytree_function(given)
+
+
+def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
+    """The parameters of each seed before the first step.
+
+    A model that can be called, as Equinox's are, is a tree with arrays in it: parameters. So is every other
+    callable tree but a `jax.tree_util.Partial`, which is a function whatever it holds.
+
+    Args:
+        params_or_init: parameters, or a function of a key.
+
+    Returns:
+        A pytree function, `init(key) -> params`.
+
+    Raises:
+        TypeError: a leaf is nothing that can be trained.
+    """
+    leaves = jax.tree.leaves(params_or_init)
+    arrays = any(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
+    if callable(params_or_init) and (isinstance(params_or_init, Partial) or not arrays):
+        init = as_pytree_function(params_or_init)
+        check_parameters(jax.eval_shape(init, jax.random.key(0)))
+        return init
+    params: Any = params_or_init
+    check_parameters(params)
+    return same_for_all(params)
+
+
+def state_of_model(model_state: Any) -> Any:
+    """The model's state as arrays; None for a model without.
+
+    Raises:
+        TypeError: a leaf is not an array.
+    """
+    for path, leaf in jax.tree_util.tree_flatten_with_path(model_state)[0]:
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | complex):
+            raise TypeError(
+                f"sweep: model_state{jax.tree_util.keystr(path)} is {type(leaf).__name__}, not an array."
+            )
+    return jax.tree.map(jnp.asarray, model_state)
+
+
+def mesh_of(devices: Any) -> Mesh:
+    """The devices in a row.
+
+    Args:
+        devices: a list of them; None for all.
+
+    Returns:
+        A mesh of one axis.
+
+    Raises:
+        TypeError: it is no list of devices.
+        ValueError: it is empty, or one is there twice.
+    """
+    if devices is None:
+        return Mesh(np.array(jax.devices()), (RUNS,))
+    listed = list(devices) if isinstance(devices, Iterable) and not isinstance(devices, str) else [devices]
+    if isinstance(devices, str) or not all(isinstance(device, jax.Device) for device in listed):
+        raise TypeError(
+            f"sweep: devices = {devices!r} is no list of devices, such as jax.devices(); None takes all."
+        )
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"sweep: devices = {devices!r} must be one or more different devices.")
+    return Mesh(np.array(listed), (RUNS,))
+
+
+def rungs(prune: Any, kinds: Sequence[Sequence[int]], steps: int) -> list[int]:
+    """The steps after which settings are judged.
+
+    Args:
+        prune: a pruner; None for none.
+        kinds: the settings of each structure.
+        steps: of a whole run.
+
+    Returns:
+        The rungs of all cohorts.
+
+    Raises:
+        TypeError: it is no pruner.
+        ValueError: it would judge nobody before the end.
+    """
+    if prune is None:
+        return []
+    if isinstance(prune, type) or not isinstance(prune, Pruner):
+        raise TypeError(
+            f"sweep: prune = {prune!r} is no pruner; it is one of sweeps.Halving(), Hyperband(), "
+            "MedianStopping(), PopulationBased(interval=…), or None."
+        )
+    found = [rung for places in kinds for each in prune.cohorts(len(places), steps) for rung in each.rungs]
+    if not found:
+        raise ValueError(
+            f"sweep: prune = {prune!r} judges nobody within steps = {steps}: make more steps, or begin "
+            "earlier."
+        )
+    return found
+
+
+def flag(name: str, given: Any) -> bool:
+    """Yes or no.
+
+    Raises:
+        TypeError: it is something else, as "no" would count as yes.
+    """
+    if not isinstance(given, bool | np.bool_):
+        raise TypeError(f"sweep: {name} = {given!r} is {type(given).__name__}; it is True or False.")
+    return bool(given)
+
+
+def folder(path: Any, resume: bool) -> Path | None:
+    """The folder, wherever the process goes from here; None for none.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: resume without a path.
+    """
+    if path is None:
+        if resume:
+            raise ValueError("sweep: resume=True needs path=folder, to know what to go on with.")
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"sweep: path = {path!r} is {type(path).__name__}, not the name of a folder.")
+    return Path(os.fsdecode(path)).absolute()
+
+
+def check_loss(loss_fn: Callable[..., Any], params: Any, model_state: Any, batch: Any) -> None:
+    """Refuse a loss function that gives no loss.
+
+    Args:
+        loss_fn: a pytree function.
+        params: the parameters' shapes.
+        model_state: the model's; None for a model without.
+        batch: a batch's shapes.
+
+    Raises:
+        TypeError: it gives anything but a real number and a dict of them.
+        ValueError: a metric has a name that is taken.
+    """
+    traced = objective(loss_fn, stateful=model_state is not None)
+    _, outcome = jax.eval_shape(traced, params, model_state, batch)
+    for name, value in outcome.metrics.items():
+        if name == TRAINING_LOSS:
+            raise ValueError(
+                f"sweep: loss_fn gave a metric named {TRAINING_LOSS!r}, which is the loss itself; rename it."
+            )
+        if value.shape != () or jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise TypeError(
+                f"sweep: loss_fn gave the metric {name!r} with shape {value.shape} and dtype {value.dtype}; "
+                "in a sweep it has to be one real number."
+            )
+
+
+def metric_of(asked: Any, evaluate: Any, params: Any, model_state: Any) -> str:
+    """By what runs are ranked.
+
+    Args:
+        asked: what `sweep` was given; None for what there is.
+        evaluate: a pytree function; None for none.
+        params: the parameters' shapes.
+        model_state: the model's; None for a model without.
+
+    Returns:
+        A name that evaluate gives, or that of the loss.
+
+    Raises:
+        TypeError: evaluate gives anything but real numbers.
+        ValueError: there is no such metric, or it is not clear which of several.
+    """
+    stateful = model_state is not None
+    carry = Carry(params, None, model_state)
+    given = list(jax.eval_shape(lambda carry: evaluation_of(evaluate, carry, stateful=stateful), carry))
+    if TRAINING_LOSS in given:
+        raise ValueError(f"sweep: evaluate gives {TRAINING_LOSS!r}, a name that is taken; call it otherwise.")
+    known = [*given, TRAINING_LOSS]
+    if asked is not None:
+        if asked not in known:
+            raise ValueError(f"sweep: metric = {asked!r}; runs can be ranked by {', '.join(known)}.")
+        return asked
+    if len(given) <= 1:
+        return known[0]
+    if "loss" not in given:
+        raise ValueError(
+            f'sweep: evaluate gives {given}, none of them "loss"; say metric= which ranks the runs.'
+        )
+    return "loss"

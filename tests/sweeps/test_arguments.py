@@ -1,0 +1,162 @@
+"""What is wrong with a sweep is named before its first step; what is right in another form is taken."""
+
+import sys
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_edu as jo
+from jaxopt_edu.sweeps import Halving, PopulationBased
+from tests.sweeps.regression import ADAMS, BATCH, DATA, SGDS, evaluate, init, loss_fn
+
+ARGUMENTS: dict[str, Any] = {
+    "loss_fn": loss_fn,
+    "params_or_init": init,
+    "optimizers": ADAMS,
+    "data": DATA,
+    "steps": 12,
+    "seeds": 2,
+    "batch_size": BATCH,
+    "every": 4,
+    "evaluate": evaluate,
+}
+
+
+class Line(eqx.Module):
+    """A model that can be called, as Equinox's are."""
+
+    slope: jax.Array
+    offset: jax.Array
+
+    def __call__(self, x):
+        return x @ self.slope + self.offset
+
+
+def test_a_model_that_can_be_called_is_parameters():
+    def loss(line, batch):
+        return jnp.mean((line(batch["x"]) - batch["y"]) ** 2)
+
+    line = Line(jnp.zeros(3), jnp.zeros(()))
+    found = jo.sweep(loss, line, SGDS, DATA, steps=4, batch_size=BATCH)
+    given = jo.sweep(
+        loss_fn, {"slope": line.slope, "offset": line.offset}, SGDS, DATA, steps=4, batch_size=BATCH
+    )
+    assert isinstance(found.top[0].params, Line)
+    np.testing.assert_array_equal(found.top[0].params.slope, given.top[0].params["slope"])
+
+
+def test_a_partial_with_arrays_in_it_is_a_function_all_the_same():
+    def drawn(scale, key):
+        return jax.tree.map(lambda leaf: scale * leaf, init(key))
+
+    partial = jax.tree_util.Partial(drawn, jnp.ones(()))
+    found = jo.sweep(loss_fn, partial, SGDS, DATA, steps=4, batch_size=BATCH)
+    given = jo.sweep(loss_fn, init, SGDS, DATA, steps=4, batch_size=BATCH)
+    np.testing.assert_array_equal(found.curves["training_loss"], given.curves["training_loss"])
+
+
+def test_numbers_of_any_kind_are_taken():
+    arguments: dict[str, Any] = {
+        "steps": 12.0,
+        "seeds": np.int64(2),
+        "batch_size": float(BATCH),
+        "every": np.float32(4),
+        "keep": np.array(1),
+        "chunk_size": 1024.0,
+    }
+    found = jo.sweep(loss_fn, init, SGDS, DATA, **arguments)
+    seeds: Any = [0.0, np.uint8(1)]
+    given = jo.sweep(loss_fn, init, SGDS, DATA, steps=12, seeds=seeds, batch_size=BATCH, every=4)
+    np.testing.assert_array_equal(found.curves["training_loss"], given.curves["training_loss"])
+    assert (found.seeds, found.steps) == (given.seeds, 12) == ((0, 1), 12)
+
+
+def test_the_largest_seeds_are_streams_of_their_own():
+    seeds = [0, 1, 2**31, 2**32 - 1]
+    first = jo.sweep(loss_fn, init, SGDS[:1], DATA, steps=1, seeds=seeds).curves["training_loss"][0, :, 0]
+    assert len(set(first.tolist())) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"optimizers": []}, ValueError, "the list of optimizers is empty"),
+        ({"optimizers": jo.adam()}, TypeError, "optimizers is a single one; give a list"),
+        ({"optimizers": [jo.adam]}, TypeError, r"optimizers\[0\] is <function adam.*call its factory"),
+        ({"optimizers": 3}, TypeError, "optimizers = 3 is no list of optimizers"),
+        ({"optimizers": None}, TypeError, "optimizers = None is no list"),
+        (
+            {"loss_fn": None},
+            TypeError,
+            r"loss_fn = None is NoneType, not a function loss_fn\(params, batch\)",
+        ),
+        (
+            {"loss_fn": lambda w, batch: (0.0 * w["offset"], {"x": w["slope"]})},
+            TypeError,
+            "metric 'x' with shape",
+        ),
+        ({"evaluate": 3}, TypeError, "evaluate = 3 is int, not a function"),
+        ({"evaluate": lambda w: None}, TypeError, "evaluate gave 'value' as NoneType"),
+        ({"evaluate": lambda w: {"a": "high"}}, TypeError, "evaluate gave 'a' as str"),
+        ({"params_or_init": {"w": "high"}}, TypeError, r"parameter \['w'\] is a str, not an array"),
+        ({"model_state": {"mean": "high"}}, TypeError, r"model_state\['mean'\] is str, not an array"),
+        ({"steps": 4.5}, ValueError, "steps = 4.5 must be a whole number"),
+        ({"steps": [4, 8]}, TypeError, r"steps = \[4, 8\] is list"),
+        ({"batch_size": "all"}, TypeError, "batch_size = 'all' is str"),
+        ({"replacement": "no"}, TypeError, "replacement = 'no' is str; it is True or False"),
+        ({"resume": "no"}, TypeError, "resume = 'no' is str; it is True or False"),
+        ({"path": 3}, TypeError, "path = 3 is int, not the name of a folder"),
+        ({"progress": 3}, TypeError, "progress = 3 is no bool"),
+        ({"devices": "cpu"}, TypeError, "devices = 'cpu' is no list of devices"),
+        ({"devices": []}, ValueError, r"devices = \[\] must be one or more different devices"),
+        ({"devices": jax.devices()[:1] * 2}, ValueError, "must be one or more different devices"),
+        ({"prune": "halving"}, TypeError, r"prune = 'halving' is no pruner; it is one of sweeps\.Halving"),
+        ({"prune": Halving}, TypeError, "prune = <class .* is no pruner"),
+        (
+            {"prune": Halving(min_steps=100)},
+            ValueError,
+            r"prune = Halving\(.*\) judges nobody within steps = 12",
+        ),
+        ({"prune": PopulationBased(interval=12)}, ValueError, "judges nobody within steps = 12"),
+        (
+            {"seeds": [0, 2**32, 2**40, 1]},
+            ValueError,
+            "seeds has 4294967296, which begins the same stream as 0",
+        ),
+        ({"seeds": "ab"}, TypeError, "seeds = 'ab' is str"),
+        ({"seeds": [0.5]}, ValueError, "seeds = 0.5 must be a whole number of at least 0"),
+        ({"metric": 3}, ValueError, "metric = 3; runs can be ranked by loss"),
+        ({"steps": 0}, ValueError, "steps = 0 must be a whole number of at least 1"),
+        ({"seeds": 0}, ValueError, "seeds = 0"),
+        ({"seeds": [1, 1]}, ValueError, "different seeds"),
+        ({"every": 2.5}, ValueError, "every = 2.5"),
+        ({"keep": -1}, ValueError, "keep = -1"),
+        ({"chunk_size": "big"}, TypeError, "chunk_size = 'big'"),
+        ({"mode": "least"}, ValueError, "mode = 'least'; it is 'min' or 'max'"),
+        ({"metric": "acc"}, ValueError, "metric = 'acc'; runs can be ranked by loss, near, training_loss"),
+        ({"evaluate": lambda w: {"a": 1.0, "b": 2.0}}, ValueError, r'none of them "loss"; say metric='),
+        ({"evaluate": lambda w: {"training_loss": 1.0}}, ValueError, "a name that is taken"),
+        ({"evaluate": lambda w: w["slope"]}, TypeError, r"'value' with shape \(3,\)"),
+        ({"resume": True}, ValueError, "resume=True needs path=folder"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_input_is_named_before_any_run(monkeypatch, changes, kind, message):
+    monkeypatch.setattr(sys.modules["jaxopt_edu.sweeps.sweep"], "run_group", None)
+    with pytest.raises(kind, match=message) as caught:
+        jo.sweep(**(ARGUMENTS | changes))
+    assert str(caught.value).startswith(("sweep: ", "parameter "))
+    assert "\n" not in str(caught.value)
+
+
+def test_data_that_can_be_read_once_is_refused():
+    with pytest.raises(TypeError, match="an iterator, whose batches can be seen by one run only"):
+        jo.sweep(loss_fn, init, ADAMS, iter([DATA]), steps=1)
+    with pytest.raises(TypeError, match=r"parameter \['n'\] has dtype int32"):
+        jo.sweep(loss_fn, {"n": jnp.zeros(2, jnp.int32)}, ADAMS, DATA, steps=1)
+    with pytest.raises(ValueError, match="a metric named 'training_loss'"):
+        jo.sweep(lambda w, b: (loss_fn(w, b), {"training_loss": w["offset"]}), init, ADAMS, DATA, steps=1)
