@@ -14,13 +14,20 @@ from jaxopt_edu import core
 from jaxopt_edu.core import (
     Optimizer,
     chain,
+    choice,
     describe,
     evaluation_params,
     hyperparameters,
     lift,
+    loguniform,
+    normal,
+    one_minus,
     partition,
+    quniform,
+    randint,
     replace,
     stack,
+    uniform,
     unstack,
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
@@ -32,15 +39,9 @@ if TYPE_CHECKING:
     from jaxopt_edu.storage import load, save
     from jaxopt_edu.sweeps import (
         SweepResult,
-        choice,
         grid,
-        loguniform,
-        normal,
-        quniform,
-        randint,
         sample,
         sweep,
-        uniform,
     )
     from jaxopt_edu.training import FitResult, fit
     from jaxopt_edu.wrappers import compensated, half_state, packed
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _MODULES = {"plots", "problems", "schedules", "sweeps", "training"}
 _NAMES = {
     "storage": "load save",
-    "sweeps": "SweepResult choice grid loguniform normal quniform randint sample sweep uniform",
+    "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit",
     "wrappers": "compensated half_state packed",
 }
@@ -77,6 +78,7 @@ __all__ = [
     "momentum",
     "nesterov",
     "normal",
+    "one_minus",
     "packed",
     "partition",
     "plots",

@@ -15,6 +15,7 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu import schedules
+from jaxopt_edu.core import partition
 from jaxopt_edu.core.composition import (
     WithConstants,
     chain,
@@ -26,7 +27,6 @@ from jaxopt_edu.core.composition import (
 )
 from jaxopt_edu.core.lifting import Lifted, lift
 from jaxopt_edu.core.naming import keywords_of, page_of
-from jaxopt_edu.core.partitioning import partition
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS

@@ -16,14 +16,14 @@ import jax
 import optax
 
 from jaxopt_edu import schedules
+from jaxopt_edu.core import distributions
+from jaxopt_edu.core.distributions import Distribution
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
-from jaxopt_edu.sweeps.space import distributions
-from jaxopt_edu.sweeps.space.distributions import Distribution
 from jaxopt_edu.sweeps.space.settings import grid, sample
 
-DISTRIBUTIONS = ("uniform", "loguniform", "quniform", "randint", "normal", "choice")
+DISTRIBUTIONS = ("uniform", "loguniform", "quniform", "randint", "normal", "choice", "one_minus")
 SCHEDULES = ("constant", "linear", "warmup", "exponential", "cosine", "warmup_cosine")
 FORMS = (
     "a number, a list such as 0.1,0.2, a distribution such as loguniform(1e-4,1), or a schedule such as "

@@ -2,6 +2,16 @@
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.composition import chain
+from jaxopt_edu.core.distributions import (
+    Distribution,
+    choice,
+    loguniform,
+    normal,
+    one_minus,
+    quniform,
+    randint,
+    uniform,
+)
 from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.lifting import lift
@@ -18,6 +28,7 @@ from jaxopt_edu.core.trees import WeightSum, first_count, map_point, map_rule, n
 __all__ = [
     "FRACTION",
     "NON_NEGATIVE",
+    "Distribution",
     "Hyperparameter",
     "Layout",
     "Limit",
@@ -27,6 +38,7 @@ __all__ = [
     "bias_correction",
     "build",
     "chain",
+    "choice",
     "describe",
     "divide",
     "evaluation_params",
@@ -34,6 +46,7 @@ __all__ = [
     "hyperparameters",
     "kind",
     "lift",
+    "loguniform",
     "map_matrices",
     "map_point",
     "map_rule",
@@ -41,7 +54,11 @@ __all__ = [
     "matrix_state",
     "next_count",
     "norm",
+    "normal",
+    "one_minus",
     "partition",
+    "quniform",
+    "randint",
     "replace",
     "settings",
     "squared_magnitude",
@@ -50,6 +67,7 @@ __all__ = [
     "tree_dot",
     "tree_norm",
     "tree_sum",
+    "uniform",
     "unstack",
     "with_fewer_rows",
     "zeros_like",

@@ -1,5 +1,10 @@
 """The optimizers: one algorithm a page, in families by what they make of a gradient."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adaptive, descent
 from jaxopt_edu.optimizers.adaptive import (
     AdadeltaState,
@@ -21,6 +26,29 @@ OPTIMIZERS = tuple(factory for family in FAMILIES for factory in family.OPTIMIZE
 # The seven that the textbook tells of, in its order.
 STORY = (sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam)
 
+
+def space(factory: Callable[..., Optimizer]) -> dict[str, Any]:
+    """The distributions that a fair tuning draws an optimizer's hyperparameters from.
+
+    Args:
+        factory: an optimizer of this library, such as `adam`.
+
+    Returns:
+        Name to distribution, for `sample(factory, n, key=key, **space(factory))`; those that are missing keep
+        their defaults.
+
+    Raises:
+        ValueError: the factory is none of this library's optimizers.
+
+    >>> space(momentum)
+    {'learning_rate': loguniform(0.0001, 1), 'momentum': one_minus(loguniform(0.01, 1))}
+    """
+    if factory not in OPTIMIZERS:
+        name = getattr(factory, "__name__", repr(factory))
+        raise ValueError(f"space: {name} is no optimizer of this library; give its distributions yourself.")
+    return dict(sys.modules[factory.__module__].SPACE)
+
+
 __all__ = [
     "ELEMENTWISE",
     "FAMILIES",
@@ -40,4 +68,5 @@ __all__ = [
     "nesterov",
     "rmsprop",
     "sgd",
+    "space",
 ]

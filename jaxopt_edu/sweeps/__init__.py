@@ -1,10 +1,10 @@
 """Sweeps: many optimizers and seeds, side by side in one compiled program for each kind of optimizer."""
 
+from jaxopt_edu.core.distributions import choice, loguniform, normal, quniform, randint, uniform
 from jaxopt_edu.sweeps.folder.archive import load, rewrite
 from jaxopt_edu.sweeps.pruning import Halving, Hyperband, MedianStopping, PopulationBased
 from jaxopt_edu.sweeps.results import Best, SweepResult, TopRun
 from jaxopt_edu.sweeps.space import grid, sample
-from jaxopt_edu.sweeps.space.distributions import choice, loguniform, normal, quniform, randint, uniform
 from jaxopt_edu.sweeps.sweep import sweep
 
 __all__ = [

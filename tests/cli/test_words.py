@@ -8,7 +8,7 @@ from hypothesis import given
 
 import jaxopt_edu as jo
 from jaxopt_edu.cli.words import Scheduled, read_value, read_words, settings_of
-from jaxopt_edu.sweeps.space import distributions as d
+from jaxopt_edu.core import distributions as d
 from jaxopt_edu.sweeps.space.settings import grid, sample
 
 KEY = jax.random.key(0)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
+from jaxopt_edu.core.distributions import Distribution, loguniform
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import chex
 
 LIMITS: dict[str, Limit] = {"learning_rate": NON_NEGATIVE, "eps": NON_NEGATIVE}
+SPACE: dict[str, Distribution] = {
+    "learning_rate": loguniform(1e-3, 1.0),
+}
 
 
 class AdaGradState(NamedTuple):

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
+from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
@@ -40,6 +41,11 @@ LIMITS: dict[str, Limit] = {
     "b1": FRACTION,
     "b2": FRACTION,
     "eps": NON_NEGATIVE,
+}
+SPACE: dict[str, Distribution] = {
+    "learning_rate": loguniform(1e-4, 0.1),
+    "b1": one_minus(loguniform(1e-2, 1.0)),
+    "b2": one_minus(loguniform(1e-4, 0.1)),
 }
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
+from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     import chex
 
 LIMITS: dict[str, Limit] = {"learning_rate": NON_NEGATIVE, "momentum": FRACTION}
+SPACE: dict[str, Distribution] = {
+    "learning_rate": loguniform(1e-4, 1.0),
+    "momentum": one_minus(loguniform(1e-2, 1.0)),
+}
 
 
 class MomentumState(NamedTuple):

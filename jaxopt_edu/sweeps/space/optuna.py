@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.core.checks import checked_whole
-from jaxopt_edu.core.reading import describe, show
-from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.sweeps.results.result import SweepResult
-from jaxopt_edu.sweeps.space.distributions import (
+from jaxopt_edu.core.distributions import (
     Choice,
     Distribution,
     LogUniform,
     Normal,
+    OneMinus,
     QUniform,
     RandInt,
     Uniform,
     as_distribution,
 )
+from jaxopt_edu.core.reading import describe, show
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.space.settings import Factory, build
 
 if TYPE_CHECKING:
@@ -132,12 +133,16 @@ def _space(name: str, distribution: Distribution) -> "tuple[str, BaseDistributio
             return name, IntDistribution(low, high - 1)
         case Choice():
             return name, CategoricalDistribution(_labels(distribution))
+        case OneMinus(of):
+            return _space(f"1 - {name}", of)
         case Normal():
             # optuna has no bell curve, but through its quantiles every sampler can draw from one.
             return f"{name}.quantile", FloatDistribution(2.0**-53, 1 - 2.0**-53)
 
 
 def _value(name: str, distribution: Distribution, params: dict[str, Any]) -> Any:
+    if isinstance(distribution, OneMinus):
+        return 1 - _value(f"1 - {name}", distribution.of, params)
     if isinstance(distribution, Normal):
         return distribution.quantile(params[f"{name}.quantile"])
     if isinstance(distribution, Choice):

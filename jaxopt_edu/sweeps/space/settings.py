@@ -24,11 +24,11 @@ import optax
 
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.distributions import Choice, as_distribution
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 from jaxopt_edu.storage import is_key
-from jaxopt_edu.sweeps.space.distributions import Choice, as_distribution
 
 Factory = Callable[..., optax.GradientTransformation | optax.MultiSteps] | optax.GradientTransformation
 
@@ -98,7 +98,7 @@ def sample(
         TypeError: key is not a key, or the factory does not return an optimizer whose numbers can be seen.
 
     >>> import jax, jaxopt_edu as jo
-    >>> from jaxopt_edu.sweeps.space.distributions import loguniform
+    >>> from jaxopt_edu.core.distributions import loguniform
     >>> drawn = sample(jo.adam, 64, key=jax.random.key(0), learning_rate=loguniform(1e-4, 1), b1=[0, 0.9])
     >>> len(drawn), jo.hyperparameters(drawn[0])["b2"]
     (64, 0.999)

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import settings
-from jaxopt_edu.sweeps.space.distributions import loguniform, normal, quniform, randint, uniform
+from jaxopt_edu.core.distributions import loguniform, normal, quniform, randint, uniform
 from jaxopt_edu.sweeps.space.optuna import optimize
 from tests.sweeps.quadratic import STEPS, sweep
 

@@ -12,7 +12,7 @@ import scipy.stats
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import settings
-from jaxopt_edu.sweeps.space.distributions import choice, loguniform, normal, quniform, randint, uniform
+from jaxopt_edu.core.distributions import choice, loguniform, normal, quniform, randint, uniform
 from jaxopt_edu.sweeps.space.settings import grid, sample
 from tests.registry import each_optimizer
 

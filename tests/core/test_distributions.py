@@ -9,11 +9,17 @@ import scipy.stats
 from hypothesis import assume, given
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweeps.space import distributions as d
+from jaxopt_edu.core import distributions as d
 
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 ABOVE_0 = st.floats(1e-9, 1e6, allow_subnormal=False)
 OPEN = st.floats(2.0**-53, 1 - 2.0**-53)
+
+
+def one_minus_loguniform(low, high):
+    return d.one_minus(d.loguniform(low, high))
+
+
 MADE = st.one_of(
     st.tuples(st.just(d.uniform), FINITE, FINITE),
     st.tuples(st.just(d.loguniform), ABOVE_0, ABOVE_0),
@@ -21,12 +27,13 @@ MADE = st.one_of(
     st.tuples(st.just(d.randint), st.integers(-1000, 1000), st.integers(-1000, 1000)),
     st.tuples(st.just(d.normal), FINITE, st.floats(1e-6, 1e3)),
     st.tuples(st.just(d.choice), st.lists(FINITE, min_size=1)),
+    st.tuples(st.just(one_minus_loguniform), ABOVE_0, ABOVE_0),
 )
 
 
 def build(words):
     make, *arguments = words
-    if make in (d.uniform, d.loguniform, d.quniform, d.randint):
+    if make in (d.uniform, d.loguniform, d.quniform, d.randint, one_minus_loguniform):
         assume(arguments[0] != arguments[1])
         arguments[:2] = sorted(arguments[:2])
     return make(*arguments)
@@ -46,6 +53,9 @@ def test_a_draw_is_inside_and_its_repr_makes_the_distribution_again(words, u):
     assert math.isfinite(value)
     if isinstance(made, d.RandInt):
         assert made.low <= value < made.high
+    elif isinstance(made, d.OneMinus):
+        assert made.of.quantile(1e-15) <= 1 - value + 1e-9 * (1 + abs(value))
+        assert 1 - value <= made.of.quantile(1 - 1e-15) + 1e-9 * (1 + abs(value))
     elif not isinstance(made, d.Normal):
         assert made.low <= value <= made.high
 
@@ -117,3 +127,16 @@ def test_repr_is_what_one_would_write():
     )
     assert repr(d.choice([0, cosine])) == "choice([0, cosine(peak=0.1, steps=500, final=0)])"
     assert repr(d.uniform(0.1 + 0.2, 1)) == "uniform(0.30000000000000004, 1)"
+
+
+@pytest.mark.parametrize("given", [0.5, None, [0.1, 0.2], d.choice([0.1, 0.2])])
+def test_one_minus_is_of_a_distribution_of_numbers(given):
+    with pytest.raises(TypeError, match=r"one_minus: .* is no distribution of numbers; write it as in"):
+        d.one_minus(given)
+
+
+def test_one_minus_keeps_the_digits_beside_1():
+    drawn = d.one_minus(d.loguniform(1e-4, 1e-2))
+    assert drawn.quantile(0.5) == pytest.approx(0.999, rel=1e-12)
+    assert 0.99 <= drawn.quantile(1e-9) < drawn.quantile(1 - 1e-9) <= 0.9999
+    assert repr(d.one_minus(drawn)) == "one_minus(one_minus(loguniform(0.0001, 0.01)))"

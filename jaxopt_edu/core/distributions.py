@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from statistics import NormalDist
 from typing import Any
 
 import jax
@@ -95,6 +94,9 @@ class Normal:
 
     def quantile(self, u: float) -> float:
         """The value below which a share u of the draws lies; u in (0, 1)."""
+        # Not at the top: a job that draws nothing need not wait for it.
+        from statistics import NormalDist
+
         return NormalDist(self.mean, self.deviation).inv_cdf(u)
 
     def __repr__(self) -> str:
@@ -115,7 +117,21 @@ class Choice:
         return f"choice([{', '.join(map(_text, self.options))}])"
 
 
-Distribution = Uniform | LogUniform | QUniform | RandInt | Normal | Choice
+@dataclass(frozen=True, repr=False)
+class OneMinus:
+    """1 − x, with x from another distribution; made by `one_minus`."""
+
+    of: "Distribution"
+
+    def quantile(self, u: float) -> float:
+        """The value below which a share u of the draws lies; u in (0, 1)."""
+        return 1 - self.of.quantile(1 - u)
+
+    def __repr__(self) -> str:
+        return f"one_minus({self.of!r})"
+
+
+Distribution = Uniform | LogUniform | QUniform | RandInt | Normal | Choice | OneMinus
 
 
 def uniform(low: float, high: float) -> Uniform:
@@ -229,6 +245,29 @@ def normal(mean: float, deviation: float) -> Normal:
     2.0
     """
     return Normal(_number("normal", "mean", mean), _number("normal", "deviation", deviation, POSITIVE))
+
+
+def one_minus(distribution: Distribution) -> OneMinus:
+    """1 − x, with x from a distribution: as suits a b close to 1, whose distance from 1 is what counts.
+
+    Args:
+        distribution: of x; not a choice.
+
+    Returns:
+        A distribution, for `sample`.
+
+    Raises:
+        TypeError: distribution is none, or a choice, whose options need not be numbers.
+
+    >>> [round(one_minus(loguniform(1e-3, 1e-1)).quantile(u), 6) for u in (0.001, 0.5, 0.999)]
+    [0.900459, 0.99, 0.998995]
+    """
+    if not isinstance(distribution, Distribution) or isinstance(distribution, Choice):
+        raise TypeError(
+            f"one_minus: {show(distribution)} is no distribution of numbers; write it as in "
+            "one_minus(loguniform(1e-3, 1e-1))."
+        )
+    return OneMinus(distribution)
 
 
 def choice(options: Sequence[Any]) -> Choice:
