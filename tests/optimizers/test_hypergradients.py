@@ -71,9 +71,10 @@ def formula_derivatives(row: Row, values: dict[str, float]) -> Derivatives:
     h = 1e-30
 
     def loss(values: dict[str, Any], w: np.ndarray, unused: Any) -> complex:
-        memory = [np.zeros(4)] * len(row.memory)
+        memory = row.first_memory((4,))
         for t, seen in enumerate(SEEN, start=1):
-            update, *memory = row.formula(t, seen * (CURVATURE * w + w**3 / 10), *memory, **values)
+            g = seen * (CURVATURE * w + w**3 / 10)
+            update, *memory = row.step(t, g, w, memory, **values)
             w = w + update
         return training_loss(Params(w, unused), 1.0) + unused**2
 

@@ -230,9 +230,9 @@ def test_hypergradients_are_those_of_the_formula(row, x64):
         return jnp.sum(curvature * jnp.square(w)) / 2  # type: ignore[arg-type]
 
     def loss(**hyperparameters):
-        w, memory = start, [np.zeros(3)] * len(row.memory)
+        w, memory = start, row.first_memory((3,))
         for t in range(1, steps + 1):
-            update, *memory = row.formula(t, curvature * w, *memory, **hyperparameters)
+            update, *memory = row.step(t, curvature * w, w, memory, **hyperparameters)
             w = w + update
         return np.sum(curvature * w**2) / 2
 

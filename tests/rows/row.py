@@ -1,0 +1,55 @@
+"""What is known about one optimizer from outside the package."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import jaxopt_edu as jo
+from jaxopt_edu.optimizers import ELEMENTWISE, STORY
+
+Array = np.ndarray
+
+
+class Row(NamedTuple):
+    """One optimizer and its oracles. A family's rows are in the file of its name."""
+
+    name: str
+    factory: Callable[..., jo.Optimizer]
+    state_type: type
+    memory: tuple[str, ...]  # the state's fields that mirror the parameters, in the formula's order
+    hyperparameters: dict[str, float]
+    # (t, g, *memory, **hyperparameters) -> (update, *memory); with w after g if the rule reads the parameters
+    formula: Callable[..., tuple[Array, ...]]
+    optax: Any  # the factory, where the formulas agree; None if nowhere
+    torch: Any  # (list of torch parameters, **hyperparameters) -> torch optimizer; None if there is none
+    reads_params: bool = False  # its update needs the parameters
+    start: dict[str, float] = {}  # what the memory holds at first where that is not 0  # noqa: RUF012
+    evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
+
+    def build(self, **changes: Any) -> jo.Optimizer:
+        """The optimizer with the table's hyperparameters, or with some of them changed."""
+        return self.factory(**self.hyperparameters | changes)
+
+    def fractions(self) -> list[str]:
+        """The hyperparameters that must stay below 1."""
+        known = ("b1", "b2", "b3", "momentum", "rho", "decay")
+        return [name for name in self.hyperparameters if name in known]
+
+    def step(self, t: int, g: Array, w: Array, memory: Sequence[Array], **values: Any) -> tuple[Array, ...]:
+        """The formula's update and memory for gradients g at the parameters w."""
+        return self.formula(t, g, *((w,) if self.reads_params else ()), *memory, **values)
+
+    def first_memory(self, shape: tuple[int, ...] = ()) -> list[Array]:
+        """The memory before the first step."""
+        return [np.full(shape, self.start.get(name, 0.0)) for name in self.memory]
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether its rule treats every number alike."""
+        return self.factory in ELEMENTWISE
+
+    @property
+    def in_story(self) -> bool:
+        """Whether it is one of the textbook's seven, whose every test runs by default."""
+        return self.factory in STORY
