@@ -19,6 +19,7 @@ import optax
 
 import jaxopt_edu as jo
 from jaxopt_edu.core.packing import Layout
+from tests.benchmarks import torch_models
 from tests.benchmarks.output import Bars, Report, ratios_figure
 from tests.benchmarks.shapes import TREES, Shape
 from tests.benchmarks.timing import Rival, in_turns, ratio, spread
@@ -181,17 +182,19 @@ def torch_rival(
     import torch
 
     h = row.hyperparameters
-    weights = [torch.nn.Parameter(torch.tensor(np.asarray(leaf))) for leaf in params]
+    device = torch_models.device()
+    weights = [torch.nn.Parameter(torch.tensor(np.asarray(leaf), device=device)) for leaf in params]
     for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = torch.tensor(np.asarray(gradient))
+        weight.grad = torch.tensor(np.asarray(gradient), device=device)
     optimizer = torch.optim.Adam(weights, h["learning_rate"], (h["b1"], h["b2"]), h["eps"], **kind)
 
     def steps(number: int) -> None:
         for _ in range(number):
             optimizer.step()
+        torch_models.wait()
 
     steps(CHECKED_STEPS)
-    return Rival(steps, 0.0), [weight.detach().numpy() for weight in weights]
+    return Rival(steps, 0.0), [weight.detach().cpu().numpy() for weight in weights]
 
 
 def beside_optax(measured: list[dict[str, Any]]) -> Report:

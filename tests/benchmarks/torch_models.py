@@ -10,6 +10,21 @@ import numpy as np
 RATE = 1e-3
 
 
+def device() -> str:
+    """Where torch works: on the GPU if JAX does, and torch was built for it."""
+    import torch
+
+    return "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+
+
+def wait() -> None:
+    """Wait for what torch has begun."""
+    import torch
+
+    if device() == "cuda":
+        torch.cuda.synchronize()
+
+
 def train_mlp(params: Any, batches: list[Any]) -> float:
     """Train the MLP eagerly with the fused Adam; returns the last loss."""
     import torch
@@ -17,11 +32,11 @@ def train_mlp(params: Any, batches: list[Any]) -> float:
     layers = [[_parameter(layer.weight), _parameter(layer.bias)] for layer in params]
 
     def loss_of(batch: Any) -> Any:
-        x = torch.tensor(batch.inputs)
+        x = torch.tensor(batch.inputs, device=device())
         for weight, bias in layers[:-1]:
             x = torch.relu(torch.addmm(bias, x, weight))
         logits = torch.addmm(layers[-1][1], x, layers[-1][0])
-        return torch.nn.functional.cross_entropy(logits, torch.tensor(batch.labels).long())
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(batch.labels, device=device()).long())
 
     return _descend([each for layer in layers for each in layer], loss_of, batches)
 
@@ -36,7 +51,7 @@ def train_transformer(model: Any) -> Callable[[Any, list[np.ndarray]], float]:
         angles = np.outer(
             np.arange(model.CONTEXT), 100.0 ** -np.linspace(0.0, 1.0, model.WIDTH // model.HEADS // 2)
         )
-        cosine, sine = (torch.from_numpy(f(angles).astype(np.float32)) for f in (np.cos, np.sin))
+        cosine, sine = (torch.from_numpy(f(angles).astype(np.float32)).to(device()) for f in (np.cos, np.sin))
 
         def normed(scale: Any, x: Any) -> Any:
             return torch.nn.functional.layer_norm(x, (model.WIDTH,), scale, None, 1e-5)
@@ -55,7 +70,7 @@ def train_transformer(model: Any) -> Callable[[Any, list[np.ndarray]], float]:
             return attended.transpose(1, 2).reshape(x.shape) @ block["attention_out"]
 
         def loss_of(text: np.ndarray) -> Any:
-            characters = torch.tensor(text).long()
+            characters = torch.tensor(text, device=device()).long()
             x = weights["characters"][characters[:, :-1]]
             for block in weights["blocks"]:
                 x = x + attention(block, normed(block["attention_norm"], x))
@@ -74,7 +89,7 @@ def train_transformer(model: Any) -> Callable[[Any, list[np.ndarray]], float]:
 def _parameter(array: np.ndarray) -> Any:
     import torch
 
-    return torch.tensor(np.array(array), requires_grad=True)
+    return torch.tensor(np.array(array), requires_grad=True, device=device())
 
 
 def _descend(parameters: list[Any], loss_of: Callable[[Any], Any], batches: list[Any]) -> float:
