@@ -32,6 +32,8 @@ from jaxopt_edu.core import (
 )
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 
+__version__ = "0.2.0.dev0"
+
 # A training job of one's own needs the optimizers and what reads them. The rest is imported when it is first
 # asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:

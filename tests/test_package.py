@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_public_names_exist_and_say_what_they_take_and_give(module, name):
 @pytest.mark.parametrize("name", ["optimizers", "core", "schedules", "problems"])
 def test_the_promised_modules_are_public(name):
     assert inspect.ismodule(getattr(jaxopt_edu, name))
+
+
+def test_the_changelog_knows_the_version():
+    version = re.fullmatch(r"(\d+\.\d+\.\d+)(\.dev\d+)?", jaxopt_edu.__version__)
+    assert version, "major.minor.patch, and .dev0 while it is not released"
+    heads = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert heads[0] == "Unreleased" if version[2] else heads[0] == version[1]
+    assert heads[-1] == "0.1.0"
 
 
 def test_the_promised_names_are_public():

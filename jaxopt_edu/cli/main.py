@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import jaxopt_edu
 from jaxopt_edu.cli import listing, race, show, sweep, textbook
 from jaxopt_edu.cli.cache import keep_compiled_programs
 from jaxopt_edu.cli.devices import use_all_cores
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="jaxopt-edu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=f"jaxopt-edu {jaxopt_edu.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for command in (race, sweep, textbook, listing, show):
         command.add_to(commands)

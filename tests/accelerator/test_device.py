@@ -30,7 +30,11 @@ def on(device, function, *arguments):
     with jax.default_device(device):
         results = jax.jit(function)(*jax.device_put(arguments, device))
         assert all(leaf.devices() == {device} for leaf in jax.tree.leaves(results))
-        return jax.tree.map(np.asarray, results)
+        return jax.tree.map(_as_numpy, results)
+
+
+def _as_numpy(leaf):
+    return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
 
 
 def descend(opt, params):
