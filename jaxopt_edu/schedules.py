@@ -15,12 +15,14 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import FINITE, NON_NEGATIVE, POSITIVE, Limit, checked_number
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import as_schedule
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 Number = float | jax.Array
 
 
+@with_hints
 def constant(value: Number) -> Schedule:
     """The same value at every step.
 
@@ -40,6 +42,7 @@ def constant(value: Number) -> Schedule:
     return _schedule(_constant, value=(value, FINITE))
 
 
+@with_hints
 def linear(initial: Number, final: Number, steps: Number) -> Schedule:
     """A straight line from initial to final, and final from then on.
 
@@ -63,6 +66,7 @@ def linear(initial: Number, final: Number, steps: Number) -> Schedule:
     return _schedule(_linear, initial=(initial, FINITE), final=(final, FINITE), steps=(steps, POSITIVE))
 
 
+@with_hints
 def warmup(peak: Number, steps: Number, initial: Number = 0.0) -> Schedule:
     """Linear warm-up: from initial to peak in a straight line, and peak from then on.
 
@@ -89,6 +93,7 @@ def warmup(peak: Number, steps: Number, initial: Number = 0.0) -> Schedule:
     return _schedule(_warmup, peak=(peak, FINITE), steps=(steps, POSITIVE), initial=(initial, FINITE))
 
 
+@with_hints
 def exponential(initial: Number, rate: Number, steps: Number = 1.0) -> Schedule:
     """Exponential decay: multiplied by rate every so many steps, smoothly.
 
@@ -112,6 +117,7 @@ def exponential(initial: Number, rate: Number, steps: Number = 1.0) -> Schedule:
     return _schedule(_exponential, initial=(initial, FINITE), rate=(rate, POSITIVE), steps=(steps, POSITIVE))
 
 
+@with_hints
 def cosine(peak: Number, steps: Number, final: Number = 0.0) -> Schedule:
     """Half a cosine from peak to final, and final from then on.
 
@@ -138,6 +144,7 @@ def cosine(peak: Number, steps: Number, final: Number = 0.0) -> Schedule:
     return _schedule(_cosine, peak=(peak, FINITE), steps=(steps, POSITIVE), final=(final, FINITE))
 
 
+@with_hints
 def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence[Number]) -> Schedule:
     """One schedule after another, each counting from its own beginning.
 
@@ -181,6 +188,7 @@ def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence
     return Partial(_joined, schedules=tuple(map(as_schedule, schedules)), boundaries=tuple(numbers))
 
 
+@with_hints
 def warmup_cosine(peak: Number, warmup_steps: Number, steps: Number, final: Number = 0.0) -> Schedule:
     """Linear warm-up from 0 to peak, then half a cosine down to final.
 

@@ -18,6 +18,7 @@ import optax
 from jaxopt_edu import schedules
 from jaxopt_edu.core import distributions
 from jaxopt_edu.core.distributions import Distribution
+from jaxopt_edu.core.hints import hint
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
@@ -106,7 +107,9 @@ def read_words(words: Sequence[str]) -> list[Entry]:
         entry = entries[-1]
         known = inspect.signature(entry.factory).parameters
         if name not in known:
-            raise ValueError(f"{entry.name} has no hyperparameter {name!r}; it has {', '.join(known)}.")
+            raise ValueError(
+                f"{entry.name} has no hyperparameter {name!r}; it has {', '.join(known)}.{hint(name, known)}"
+            )
         if name in entry.values:
             raise ValueError(
                 f"{word!r}: {entry.name} has {name} already; several values make one list, {name}=a,b."

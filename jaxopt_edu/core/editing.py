@@ -11,6 +11,7 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.composition import as_pytree, member_names, members, own_numbers, recompose
+from jaxopt_edu.core.hints import hint
 from jaxopt_edu.core.naming import hyperparameters, keywords_of, nested, page_of, parts
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
@@ -179,7 +180,8 @@ def _replaceable(optimizer: optax.GradientTransformation) -> list[str]:
 
 
 def _unknown(optimizer: Any, name: str, known: list[str]) -> str:
-    return f"{describe(optimizer)} has no hyperparameter {name!r}; it has {', '.join(known) or 'none'}."
+    names = ", ".join(known) or "none"
+    return f"{describe(optimizer)} has no hyperparameter {name!r}; it has {names}.{hint(name, known)}"
 
 
 def _full_place(optimizer: Any, arguments: Mapping[str, Any], name: str) -> str:

@@ -13,10 +13,34 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.composition import Constants, as_transform
+from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_number
+from jaxopt_edu.core.composition import Constants, as_transform, is_transform
 from jaxopt_edu.core.extra import call_update
+from jaxopt_edu.core.hints import unknown_argument
+from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer
 
+# Up to and with 1: a sum of all past gradients is a limiting case that optax allows.
+SHARE = Limit(0.0, float(np.nextafter(1.0, 2.0)), "a number in [0, 1]")
+# What is known of a number by the name that optax gives it.
+KNOWN = {
+    "learning_rate": NON_NEGATIVE,
+    "b1": FRACTION,
+    "b2": FRACTION,
+    "b3": FRACTION,
+    "decay": SHARE,
+    "momentum": Limit(
+        -1.0, float(np.nextafter(1.0, 2.0)), "a number in [−1, 1]"
+    ),  # below 0 it is used in games
+    "rho": SHARE,
+    "eps": NON_NEGATIVE,
+    "eps_root": NON_NEGATIVE,
+    "max_norm": NON_NEGATIVE,
+    "max_delta": NON_NEGATIVE,
+    "initial_accumulator_value": NON_NEGATIVE,
+}
+# Where the same name means something else, or a sign is part of what is meant.
+UNLIMITED = {"scale_by_learning_rate": ("learning_rate",), "trace": ("decay",)}
 Factory = Callable[..., optax.GradientTransformation | optax.MultiSteps]
 
 
@@ -79,17 +103,31 @@ class Lifted:
         return _name(self.factory)
 
     @property
+    def limits(self) -> dict[str, Limit]:
+        """Which values its arguments may take, where the name of one says it: of optax's own factories."""
+        function = _innermost(self.factory)
+        if not getattr(function, "__module__", "").startswith("optax."):
+            return {}
+        unlimited = UNLIMITED.get(self.__name__, ())
+        names = self.__signature__.parameters
+        return {name: limit for name, limit in KNOWN.items() if name in names and name not in unlimited}
+
+    @property
     def __signature__(self) -> inspect.Signature:
         """The signature of the optax factory."""
         return inspect.signature(self.factory)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Optimizer:
         """Build one optimizer from the factory's arguments."""
-        bound = self.__signature__.bind(*args, **kwargs)
-        bound.apply_defaults()
+        parameters = self.__signature__.parameters
+        for name in kwargs:
+            if name not in parameters:
+                raise TypeError(unknown_argument(self.__name__, name, parameters))
+        bound = self._bound(*args, **kwargs)
         numbers, constants = {}, []
         for name, value in bound.arguments.items():
-            counts = type(value) is int and _is_whole(self.__signature__.parameters[name].annotation)
+            counts = type(value) is int and _is_whole(parameters[name].annotation)
+            self._check(name, value, parameters[name].annotation)
             tree, rest = _split(self.__name__, name, value, keep_static=counts or name in self.static)
             constants.append((name, rest))
             if jax.tree.leaves(tree):
@@ -99,6 +137,36 @@ class Lifted:
         optimizer = Optimizer(Partial(LiftedInit(page), **numbers), Partial(page, **numbers))
         page.rebuild(numbers)
         return optimizer
+
+    def _bound(self, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(self.__signature__.parameters)
+            raise TypeError(f"{self.__name__}: {error}; its arguments are {known}.") from None
+        bound.apply_defaults()
+        return bound
+
+    def _check(self, name: str, value: Any, annotation: Any) -> None:
+        is_schedule = callable(value) and not isinstance(value, type)
+        if is_schedule and not is_transform(value) and self._takes_only_numbers(annotation):
+            raise TypeError(
+                f"{self.__name__}: {name} = {show(value)} is a schedule, and it takes one number there, the "
+                "same at every step. What takes schedules for all its numbers is "
+                f"lift(optax.inject_hyperparams(optax.{self.__name__}))."
+            )
+        limit = self.limits.get(name)
+        if limit is not None and _is_number(value) and getattr(value, "shape", ()) == ():
+            checked_number(self.__name__, name, value, limit)
+
+    def _takes_only_numbers(self, annotation: Any) -> bool:
+        # inject_hyperparams keeps the signature of what it wraps, but asks schedules itself.
+        if hasattr(self.factory, "__wrapped__") or annotation is inspect.Parameter.empty:
+            return False
+        text = annotation if isinstance(annotation, str) else str(annotation)
+        return not any(word in text for word in ("Callable", "Schedule", "Any")) and any(
+            word in text for word in ("float", "Array", "Numeric")
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +180,11 @@ class LiftedPage:
     def name(self) -> str:
         """The name of the optax factory."""
         return self.factory.__name__
+
+    @property
+    def limits(self) -> tuple[tuple[str, Limit], ...]:
+        """Which values the numbers may take whose meaning is known."""
+        return tuple(self.factory.limits.items())
 
     def arguments(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
         """All arguments of the factory, in the order of its signature."""
@@ -170,11 +243,15 @@ def _is_whole(annotation: Any) -> bool:
     return int in kinds and float not in kinds
 
 
+def _innermost(factory: Any) -> Any:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return factory
+
+
 def _name(factory: Callable[..., Any]) -> str:
     # optax.nadam is functools.partial(adam, nesterov=True): only its module knows what it is called.
-    function = factory
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _innermost(factory)
     # A module that was run from a file need not be among those imported.
     module = getattr(sys.modules.get(getattr(function, "__module__", "")), "__dict__", {})
     name = getattr(function, "__name__", type(function).__name__)

@@ -81,7 +81,11 @@ def limits(optimizer: optax.GradientTransformation) -> dict[str, Limit]:
         inside = members(optimizer) or []
         known = _in_composition(optimizer, list(map(limits, inside)), list(map(hyperparameters, inside)))
         return dict(composition.limits) | known
-    found = dict(getattr(page_of(optimizer), "limits", ()))
+    numbers = keywords_of(optimizer)
+    known = getattr(page_of(optimizer), "limits", ())
+    found = {
+        name: limit for name, limit in known if is_number(numbers.get(name)) or callable(numbers.get(name))
+    }
     for places in nested(optimizer).values():
         for place, part in places.items():
             if is_transform(part):

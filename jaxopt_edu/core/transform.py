@@ -81,6 +81,12 @@ def build(
         ValueError: a hyperparameter is outside its limit.
     """
     name = factory.__name__
+    if without := hyperparameters.keys() - limits.keys():
+        key = min(without)
+        raise TypeError(
+            f"{name}: {key} = {hyperparameters[key]!r} is given to build as a hyperparameter, but limits has "
+            "none for it; a number needs a limit there, and what is no number belongs in static={…}."
+        )
     leaves = {
         key: checked_hyperparameter(name, key, value, limits[key]) for key, value in hyperparameters.items()
     }

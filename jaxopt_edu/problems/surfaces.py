@@ -11,7 +11,7 @@ References:
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,8 @@ Point = tuple[float, float]
 """The two coordinates (x, y) of one place on a surface."""
 
 
-class Surface(NamedTuple):
+@dataclass(frozen=True)
+class Surface:
     """A function f(x, y) to minimise, and what is known about it.
 
     Attributes:
@@ -53,6 +54,18 @@ class Surface(NamedTuple):
     start: Point
     reference: str
     saddles: tuple[Point, ...] = ()
+
+    def __call__(self, point: jax.Array, batch: None = None) -> jax.Array:
+        """Give f at one point, so that a surface is a loss function as it is.
+
+        Args:
+            point: float array of shape (2,).
+            batch: nothing; `fit` and `sweep` give a loss function two arguments.
+
+        Returns:
+            The value, of the point's dtype.
+        """
+        return self.function(point)
 
     def gradient(self, point: jax.Array) -> jax.Array:
         """Give ∇f at one point.

@@ -5,6 +5,7 @@ hyperparameters. Every method runs with all its settings in all situations, in o
 over settings inside one over situations, in which `jax.lax.switch` chooses the surface.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -29,7 +30,7 @@ ANGLES = (0, 45)  # degrees
 NOISES = (0.0, 0.3)  # standard deviation of the noise, of the gradient's length at the start
 
 SURFACES = (
-    bowl._replace(domain=((-9.0, 9.0), (-6.0, 6.0))),
+    dataclasses.replace(bowl, domain=((-9.0, 9.0), (-6.0, 6.0))),
     beale,
     rosenbrock,
     himmelblau,
@@ -158,7 +159,8 @@ def rotated(surface: Surface, angle: float) -> Surface:
         x, y = _turned(jnp.asarray(point), middle, radians)
         return float(x), float(y)
 
-    return surface._replace(
+    return dataclasses.replace(
+        surface,
         function=lambda point: surface.function(_turned(point, middle, -radians)),
         minima=tuple(turn(minimum) for minimum in surface.minima),
         start=turn(surface.start),

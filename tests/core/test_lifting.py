@@ -14,6 +14,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import lift
+from jaxopt_edu.core.naming import limits
 
 PARAMS = {"w": np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]], np.float32), "b": np.array([0.5], np.float32)}
 STEPS = 3
@@ -277,3 +278,52 @@ def test_a_callable_object_may_be_lifted():
             return optax.clip(bound)
 
     assert jo.describe(lift(Clip())(0.5)) == "Clip(bound=0.5)"
+
+
+COSINE = jo.schedules.cosine(peak=0.5, steps=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: lift(optax.adam)(-1.0), r"^adam: learning_rate = -1.0 is out of range"),
+        (lambda: lift(optax.adam)(float("nan")), r"^adam: learning_rate = nan is out of range"),
+        (lambda: lift(optax.adam)(0.1, b1=2), r"^adam: b1 = 2 is out of range; .* in \[0, 1\)"),
+        (lambda: lift(optax.nadam)(0.1, b2=jnp.float32(1.5)), r"^nadam: b2 = .* is out of range"),
+        (lambda: lift(optax.sgd)(0.1, momentum=1.5), r"^sgd: momentum = 1.5 .* a number in \[−1, 1\]"),
+        (lambda: lift(optax.rmsprop)(0.1, decay=-0.5), r"^rmsprop: decay = -0.5"),
+        (lambda: lift(optax.adamw)(0.1, eps=-1e-8), r"^adamw: eps = -1e-08"),
+        (lambda: jo.replace(lift(optax.adam)(0.1), b1=2), r"^adam: b1 = 2 is out of range"),
+    ],
+)  # fmt: skip
+def test_a_number_whose_meaning_is_known_by_its_name_has_a_range(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_optax_allows_is_allowed():
+    for opt in [
+        lift(optax.sgd)(0.0, momentum=1.0),
+        lift(optax.sgd)(0.1, momentum=-0.5),
+        lift(optax.trace)(1.5),
+        lift(optax.scale_by_learning_rate)(-0.1),
+        lift(optax.ema)(1.0),
+        lift(optax.adadelta)(None),
+        lift(optax.adam)(COSINE, b1=jnp.bfloat16(0.999)),
+        lift(lambda learning_rate: optax.sgd(learning_rate))(-1.0),
+        jo.stack([lift(optax.sgd)(0.1), lift(optax.sgd)(0.2)]),
+    ]:
+        assert isinstance(opt, jo.Optimizer)
+    assert limits(lift(optax.adam)(0.1))["b2"] == limits(jo.adam())["b2"]
+    assert "momentum" not in limits(lift(optax.sgd)(0.1))
+    jax.jit(lambda rate: lift(optax.sgd)(rate).init(PARAMS))(-1.0)
+
+
+def test_a_schedule_where_optax_takes_one_number_is_refused():
+    for factory, name in [(optax.scale, "step_size"), (optax.clip, "max_delta"), (optax.adam, "b1")]:
+        arguments = {"learning_rate": 0.1} if factory is optax.adam else {}
+        with pytest.raises(TypeError, match=rf"^{factory.__name__}: {name} = cosine\(.* is a schedule"):
+            lift(factory)(**arguments | {name: COSINE})
+    opt = lift(optax.inject_hyperparams(optax.adam))(0.1, b1=COSINE)
+    assert jo.hyperparameters(opt)["b1"] is not None
+    assert np.all(np.isfinite(passed(opt, PARAMS)["w"]))

@@ -71,9 +71,13 @@ def test_hyperparameters_of_a_lifted_optimizer_with_a_state():
     values = jo.hyperparameters(opt, state_after(opt, 2))
     np.testing.assert_allclose(values["learning_rate"], 0.25, rtol=1e-6)
     assert values["weight_decay"] == 0.5
-    clip = jo.lift(optax.clip)(COSINE)
+
+    def clip(max_delta):
+        return optax.clip(max_delta)
+
+    lifted = jo.lift(clip)(COSINE)
     with pytest.raises(ValueError, match="clip: max_delta is a schedule, but the state given has no count"):
-        jo.hyperparameters(clip, optax.EmptyState())
+        jo.hyperparameters(lifted, optax.EmptyState())
 
 
 def test_an_optax_transform_shows_no_hyperparameters():

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.core import build
 from tests.registry import OPTIMIZERS, each_optimizer, gradient_stream, scan_updates
 
 
@@ -121,3 +122,11 @@ def test_an_optimizer_can_be_shown_whatever_its_leaves_are():
         text = repr(jax.tree.map(lambda _, leaf=leaf: leaf, opt))
         assert text.startswith("adam(learning_rate=")
         assert "0x" not in text
+
+
+def test_what_is_no_number_is_told_where_it_belongs():
+    def switched(learning_rate=0.1, *, turbo=True):
+        return build(switched, object, lambda params: None, lambda g, s: (g, s), {}, turbo=turbo)
+
+    with pytest.raises(TypeError, match=r"^switched: turbo = True is given to build .* belongs in static="):
+        switched()

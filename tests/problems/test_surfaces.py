@@ -242,3 +242,14 @@ def test_formula_says_what_the_function_computes(surface):
     x, y = 0.7, -0.4
     value = float(surface.function(jnp.array([x, y])))
     assert value == pytest.approx(evaluate(surface.formula, x, y), rel=1e-5)
+
+
+def test_a_surface_is_a_loss_function_as_it_is():
+    import jaxopt_edu as jo
+
+    start = jnp.array(surfaces.bowl.start)
+    assert surfaces.bowl(start) == surfaces.bowl.function(start)
+    run = jo.fit(surfaces.bowl, start, jo.sgd(0.1), steps=3)
+    swept = jo.sweep(surfaces.bowl, start, jo.grid(jo.sgd, learning_rate=[0.1]), steps=3)
+    assert float(run.history.losses[0]) == float(surfaces.bowl(start))
+    assert swept.values().shape == (1, 1)

@@ -24,6 +24,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
@@ -47,6 +48,7 @@ class AdadeltaState(NamedTuple):
     u: "chex.ArrayTree"  # u, the moving average of squared steps Δ; real, as params, ≥ float32
 
 
+@with_hints
 def adadelta(
     learning_rate: Hyperparameter = 1.0, rho: Hyperparameter = 0.95, eps: Hyperparameter = 1e-6
 ) -> Optimizer:

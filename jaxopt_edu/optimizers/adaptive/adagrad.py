@@ -24,6 +24,7 @@ import jax
 
 from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
@@ -44,6 +45,7 @@ class AdaGradState(NamedTuple):
     h: "chex.ArrayTree"  # h, the sum of squared gradients; real, as params, ≥ float32
 
 
+@with_hints
 def adagrad(learning_rate: Hyperparameter = 0.01, eps: Hyperparameter = 1e-7) -> Optimizer:
     """AdaGrad, h ← h + g², w ← w − η g / (√h + ε).
 

@@ -24,6 +24,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
@@ -45,6 +46,7 @@ class RmsPropState(NamedTuple):
     h: "chex.ArrayTree"  # h, the moving average of squared gradients; real, as params, ≥ float32
 
 
+@with_hints
 def rmsprop(
     learning_rate: Hyperparameter = 0.01, decay: Hyperparameter = 0.99, eps: Hyperparameter = 1e-7
 ) -> Optimizer:

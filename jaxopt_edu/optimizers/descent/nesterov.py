@@ -24,6 +24,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
@@ -44,6 +45,7 @@ class NesterovState(NamedTuple):
     velocity: "chex.ArrayTree"  # v, the decaying sum of past steps; as params, ≥ float32
 
 
+@with_hints
 def nesterov(learning_rate: Hyperparameter = 0.01, momentum: Hyperparameter = 0.9) -> Optimizer:
     """Gradient descent with Nesterov momentum, v ← α v − η g, w ← w + α v − η g.
 

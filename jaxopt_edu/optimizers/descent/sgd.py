@@ -21,6 +21,7 @@ import jax
 
 from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count
 
@@ -39,6 +40,7 @@ class SgdState(NamedTuple):
     count: jax.Array  # t, the number of updates made; int32, shape ()
 
 
+@with_hints
 def sgd(learning_rate: Hyperparameter = 0.01) -> Optimizer:
     """Stochastic gradient descent, w ← w − η g.
 

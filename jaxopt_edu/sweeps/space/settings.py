@@ -26,6 +26,7 @@ from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.distributions import Choice, as_distribution
 from jaxopt_edu.core.editing import replace
+from jaxopt_edu.core.hints import hint
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 from jaxopt_edu.storage import is_key
@@ -168,7 +169,7 @@ def _check_names(owner: str, factory: Factory, names: Iterable[str]) -> None:
         if name not in parameters:
             raise ValueError(
                 f"{owner}: {getattr(factory, '__name__', 'the factory')} has no argument {name!r}; "
-                f"it has {', '.join(parameters) or 'none'}."
+                f"it has {', '.join(parameters) or 'none'}.{hint(name, parameters)}"
             )
 
 

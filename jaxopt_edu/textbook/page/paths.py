@@ -1,5 +1,6 @@
 """Paths over contours, as a Bokeh plot whose sources the page's player cuts off at a step."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     window = window_of(figure)
     plot = canvas(window[0], window[1], height=400, right=14, grid=False)
     domain = (tuple(window[0].tolist()), tuple(window[1].tolist()))
-    notes = [draw_ground(plot, figure.surface._replace(domain=domain))]
+    notes = [draw_ground(plot, dataclasses.replace(figure.surface, domain=domain))]
     for path, way in zip(figure.paths, ways, strict=True):
         draw_path(plot, path, looks[path.name], window, marked=marked_steps(way, window), played=figure.play)
     draw_minima(plot, figure.surface)

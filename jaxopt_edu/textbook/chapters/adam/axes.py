@@ -1,5 +1,6 @@
 """What chapter 7 measures of axes: narrow valleys along them, and across."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -161,7 +162,8 @@ def _turn(degrees: float) -> np.ndarray:
 def _both_bowls(optimizers: dict[str, Optimizer]) -> tuple[tuple[PathsFigure, ...], dict[str, float]]:
     bowl, turn = problems.bowl, _turn(45.0)
     first, second = turn @ np.array(bowl.start)
-    turned = bowl._replace(
+    turned = dataclasses.replace(
+        bowl,
         name="turned_bowl",
         formula="(x + y)²/40 + (y − x)²/2",
         function=Partial(_turned_bowl),

@@ -1,5 +1,7 @@
 """What chapter 8 measures in the two famous races: over a contour map, and out of a saddle."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -158,7 +160,7 @@ def saddle_race(seed: int = 0, *, learning_rate: float = 0.05, runs: int = 32, s
             }
         ),
         figures=(
-            PathsFigure(saddle._replace(start=(saddle.start[0], 0.0)), tuple(paths), play=True),
+            PathsFigure(dataclasses.replace(saddle, start=(saddle.start[0], 0.0)), tuple(paths), play=True),
             LinesFigure(
                 tuple(arrivals(name, noises, each.T) for name, each in equal.items()),
                 xlabel="noise σ in the gradient",
