@@ -237,7 +237,13 @@ def _made(
     made = []
     for place, each in enumerate(written):
         if each["recipe"] is not None:
-            made.append(from_recipe(each["recipe"]))
+            try:
+                made.append(from_recipe(each["recipe"]))
+            except ValueError as error:
+                file = folder / DESCRIPTION
+                raise ValueError(
+                    f"load: optimizer {place} of {file} cannot be made again: {error}"
+                ) from error
         elif given is not None and describe(given[place]) == each["description"]:
             made.append(given[place])
         else:
