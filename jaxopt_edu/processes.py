@@ -1,6 +1,7 @@
 """Several processes at one run: the first one writes, all wait for it, and all hear how it went."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -8,9 +9,77 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Sharding
 
+from jaxopt_edu.files import FolderLock
 from jaxopt_edu.storage import is_key
 
 T = TypeVar("T")
+
+
+# What errors say that are raised where another process has died.
+LOST = ("gloo", "nccl", "heartbeat", "coordination service", "unavailable", "connection reset", "barrier")
+
+
+class LostProcessError(RuntimeError):
+    """Another process of the run has ended, and it cannot go on."""
+
+
+class Peers:
+    """The processes of a run that share a folder, each with a lock in it that ends with the process.
+
+    Args:
+        folder: the folder.
+        who: what is said first in errors, such as "fit".
+    """
+
+    def __init__(self, folder: Path, who: str) -> None:
+        self.folder, self.who = folder, who
+        self._lock: FolderLock | None = None
+        self._lost = False
+
+    def join(self) -> None:
+        """Let the others see this process; all of them have to call it. Nothing happens if it is alone."""
+        if jax.process_count() > 1:
+            self._lock = self._lock_of(jax.process_index())
+            self._lock.take()
+            wait_for_all("all processes can be seen")
+
+    def leave(self) -> None:
+        """Let the others see it no more; one that goes because another was lost stays in sight to its end."""
+        if self._lock is not None and not self._lost:
+            self._lock.release()
+            self._lock = None
+
+    def explain(self, error: Exception) -> None:
+        """Say which process has ended, if that is what an error comes from.
+
+        Args:
+            error: what was raised in the run.
+
+        Raises:
+            LostProcessError: it does; names the process, and the way on.
+        """
+        if self._lock is None or not any(sign in str(error).lower() for sign in LOST):
+            return
+        self._lost = True
+        count, own = jax.process_count(), jax.process_index()
+        gone = [str(each) for each in range(count) if each != own and self._is_gone(each)]
+        which = f"process {' and '.join(gone)}" if gone else "another process"
+        raise LostProcessError(
+            f"{self.who}: {which} of {count} has ended, and process {own} cannot go on without; what was "
+            f"written into {self.folder} is kept: start all {count} again with resume=True."
+        ) from error
+
+    def _lock_of(self, process: int) -> FolderLock:
+        return FolderLock(self.folder, self.who, f".process-{process}.lock")
+
+    def _is_gone(self, process: int) -> bool:
+        lock = self._lock_of(process)
+        try:
+            lock.take()
+        except OSError:
+            return False
+        lock.release()
+        return True
 
 
 def is_first() -> bool:
@@ -119,6 +188,36 @@ def placed_array(host: Any, sharding: Sharding) -> jax.Array:
         return jax.random.wrap_key_data(data, impl=str(jax.random.key_impl(host)))
     host = np.asarray(host)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def placed(tree: Any, sharding: Sharding) -> Any:
+    """A tree on the devices of all processes.
+
+    Args:
+        tree: pytree of arrays that are the same in every process, or that lie on the devices of all already.
+        sharding: where they go.
+
+    Returns:
+        A pytree of JAX arrays.
+    """
+
+    def place(leaf: Any) -> jax.Array:
+        spread = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
+        return jax.device_put(leaf, sharding) if spread else placed_array(leaf, sharding)
+
+    return jax.tree.map(place, tree)
+
+
+def told_by_the_first(text: str) -> str:
+    """A text that the first process knows, in all of them.
+
+    Args:
+        text: the text; only the first process's counts.
+
+    Returns:
+        The first process's.
+    """
+    return text if jax.process_count() == 1 else _from_the_first(text if is_first() else "")
 
 
 def _fetched(leaf: Any) -> Any:

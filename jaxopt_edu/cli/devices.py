@@ -5,6 +5,10 @@ import sys
 
 import jax
 
+# After which a process that is silent counts as dead; JAX's own 100 s are long to wait for an answer.
+HEARTBEAT_SECONDS = 20
+SHUTDOWN_SECONDS = 60
+
 
 def use_all_cores() -> None:
     """Make each core of the CPU a device of its own, over which a sweep splits its runs.
@@ -38,7 +42,13 @@ def join_processes(coordinator: str | None, processes: int | None, process: int 
         raise ValueError("--coordinator, --processes and --process go together; give all three, or none.")
     _keep_standard_output_clean()
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+        )
     except ValueError as error:
         raise ValueError(
             f"--distributed finds no cluster to join ({error}); say where with --coordinator HOST:PORT "

@@ -1,6 +1,7 @@
 """From the words of the command line to the command, and from its errors to one line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -9,6 +10,7 @@ import jaxopt_edu
 from jaxopt_edu.cli import listing, race, show, sweep, textbook
 from jaxopt_edu.cli.cache import keep_compiled_programs
 from jaxopt_edu.cli.devices import use_all_cores
+from jaxopt_edu.processes import LostProcessError
 
 DESCRIPTION = """\
 Gradient-descent optimizers for JAX that can be read, trusted and swept.
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, or 2 for a bad name, value or folder (SystemExit for words that cannot be parsed).
+        Where another process of a distributed sweep has died, the process ends at once, with status 3.
     """
     parser = Parser(
         prog="jaxopt-edu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -51,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_all_cores()
     try:
         options.run(options)
+    except LostProcessError as error:
+        print(f"jaxopt-edu {options.command}: {error}", file=sys.stderr, flush=True)
+        # An ordinary end would wait for the lost process, and then abort with a stack of C++.
+        os._exit(3)
     except (ValueError, OSError, ImportError) as error:
         message = " ".join(str(error).split())
         print(f"jaxopt-edu {options.command}: {message}", file=sys.stderr)

@@ -33,6 +33,7 @@ class FolderLock:
     Args:
         folder: an existing folder.
         who: what is said first in errors, such as "fit".
+        name: the file's name.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -46,10 +47,10 @@ class FolderLock:
     True
     """
 
-    def __init__(self, folder: str | os.PathLike[str], who: str) -> None:
+    def __init__(self, folder: str | os.PathLike[str], who: str, name: str = LOCK) -> None:
         self.folder = Path(folder)
         self.who = who
-        self.path = self.folder / LOCK
+        self.path = self.folder / name
         self._descriptor: int | None = None
 
     def take(self) -> None:

@@ -159,6 +159,10 @@ def sweep(
         store = None if folder is None else Store(folder)
         try:
             return _swept(plan, params, transforms, seeds, store, resume, progress)
+        except Exception as error:
+            if store is not None:
+                store.explain(error)
+            raise
         finally:
             if store is not None:
                 store.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from jaxopt_edu.files import FolderLock, make_folder
-from jaxopt_edu.processes import done_by_all, done_by_the_first, on_this_host
+from jaxopt_edu.processes import Peers, done_by_all, done_by_the_first, on_this_host
 from jaxopt_edu.training.history_log import HistoryLog, Reference, remove_unused
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity, read_npz, reference_in, write_npz
@@ -37,6 +37,7 @@ class Checkpoints(ABC):
         self.keep = keep
         self._lock: FolderLock | None = None
         self._log = HistoryLog(self.path)
+        self._peers = Peers(self.path, "fit")
 
     def steps(self) -> list[int]:
         """The steps of which there are files, in order."""
@@ -67,6 +68,7 @@ class Checkpoints(ABC):
         """
         self._log = HistoryLog(self.path)
         done_by_the_first(f"begin a run in {self.path}", lambda: self._open(resume))
+        self._peers.join()
         return done_by_all(
             f"read the checkpoints in {self.path}",
             lambda: (
@@ -75,8 +77,17 @@ class Checkpoints(ABC):
             lambda found: 0 if found is None else found.step + 1,
         )
 
+    def explain(self, error: Exception) -> None:
+        """Say which process of the run has ended, if that is what an error comes from.
+
+        Raises:
+            LostProcessError: it does.
+        """
+        self._peers.explain(error)
+
     def end(self) -> None:
         """Let another run write into the folder."""
+        self._peers.leave()
         if self._lock is not None:
             self._lock.release()
         self._lock = None

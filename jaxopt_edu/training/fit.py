@@ -190,6 +190,10 @@ def fit(
 
         with progress_bar(progress, steps, recorder.steps) as report:
             carry, stopped = run(program, plan, carry, recorder, at_stop)
+    except Exception as error:
+        if folder is not None:
+            folder.explain(error)
+        raise
     finally:
         if source is not None:
             source.close()

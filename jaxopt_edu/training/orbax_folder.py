@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.files import checksum_of, whole_folder
+from jaxopt_edu.processes import done_by_the_first, on_this_host, told_by_the_first
 from jaxopt_edu.storage import is_key, named_leaves, read
 from jaxopt_edu.storage.leaves import kind_of
 from jaxopt_edu.training.checkpoints import Checkpoints
@@ -35,7 +37,7 @@ class OrbaxFolder(Checkpoints):
     """The checkpoints of one run, a folder each, in which orbax holds the arrays.
 
     Sharded arrays are not gathered on the host, and come back with the shardings of the run that goes on.
-    One process only; it may have any number of devices.
+    In several processes each writes its own shards, and the first one what else there is.
 
     Args:
         path: the folder; made if it is missing.
@@ -60,23 +62,34 @@ class OrbaxFolder(Checkpoints):
         self._orbax = _orbax()
 
     def _write(self, path: Path, checkpoint: Checkpoint, identity: Identity) -> None:
-        if jax.process_count() > 1:
-            raise RuntimeError(
-                f"OrbaxFolder: there are {jax.process_count()} processes, each of which would write "
-                f"{path.name} by itself; use orbax's CheckpointManager from a callback."
-            )
         held = (checkpoint.carry, checkpoint.best)
-        reference = self._begin_write(checkpoint)
-        with whole_folder(path, REST) as draft:
-            if arrays := {key: _data(leaf) for key, leaf in _numbered(held).items()}:
+        arrays = {key: _data(leaf) for key, leaf in _numbered(held).items()}
+        _refuse_what_others_lack(held)
+        carry, best = on_this_host(_rest(held))
+        with ExitStack() as begun:
+            reference, draft = None, Path()
+
+            def begin() -> None:
+                nonlocal reference, draft
+                reference = self._begin_write(checkpoint)
+                draft = begun.enter_context(whole_folder(path, REST))
+
+            done_by_the_first(f"begin {path.name}", begin)
+            draft = Path(told_by_the_first(str(draft)))
+            if arrays:
                 with self._orbax.PyTreeCheckpointer() as checkpointer:
                     checkpointer.save(draft / ARRAYS, arrays)
-            checks = {"kinds": _kinds(*held), "checksums": _checksums(draft)}
-            extra = {CHECKS: text_array(json.dumps(checks))}
-            carry, best = _rest(held)
-            rest = checkpoint._replace(carry=carry, best=best)
-            write_npz(draft / REST, rest, identity, reference, extra)
-        self._end_write(checkpoint.step)
+
+            def end() -> None:
+                assert reference is not None
+                checks = {"kinds": _kinds(*held), "checksums": _checksums(draft)}
+                extra = {CHECKS: text_array(json.dumps(checks))}
+                rest = checkpoint._replace(carry=carry, best=best)
+                write_npz(draft / REST, rest, identity, reference, extra)
+                begun.close()
+                self._end_write(checkpoint.step)
+
+            done_by_the_first(f"write {path.name}", end)
 
     def _read(self, step: int, like: Carry, identity: Identity) -> Checkpoint:
         path = self.file(step).absolute()
@@ -136,6 +149,17 @@ def _is_held(leaf: Any) -> bool:
 def _numbered(held: Any) -> dict[str, jax.Array]:
     # Orbax makes paths of names, and not every name of a parameter is one.
     return {f"{number:06d}": leaf for number, leaf in enumerate(jax.tree.leaves(held)) if _is_held(leaf)}
+
+
+def _refuse_what_others_lack(held: Any) -> None:
+    if jax.process_count() == 1:
+        return
+    for name, leaf in named_leaves(held).items():
+        if _is_held(leaf) and leaf.is_fully_addressable:
+            raise ValueError(
+                f"OrbaxFolder: the leaf {name} lies on process {jax.process_index()} alone, and orbax writes "
+                "what is spread over all: pass mesh=, or place the parameters; or use CheckpointFolder."
+            )
 
 
 def _data(leaf: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.processes import placed
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry, make_step
 from jaxopt_edu.training.objective import objective
@@ -98,7 +99,7 @@ def run(
         The last carry, and why the run ended.
     """
     if program.mesh is not None:
-        carry = jax.device_put(carry, NamedSharding(program.mesh, PartitionSpec()))
+        carry = placed(carry, NamedSharding(program.mesh, PartitionSpec()))
     held: list[Held] = []
     while (step := recorder.steps) < plan.steps:
         if _out_of_patience(recorder, plan):

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.training import CheckpointFolder, OrbaxFolder
 from tests.crash import finish, kill_at, killed, launch
 
 EVERY = 2
+FOLDERS = {"npz": CheckpointFolder, "orbax": OrbaxFolder}
 
 
 def train(folder, steps, callback=None):
@@ -38,7 +40,7 @@ def train(folder, steps, callback=None):
         model_state=jnp.zeros(()),
         evaluate=lambda params, average: average,
         callback=callback,
-        checkpoint=folder,
+        checkpoint=FOLDERS[os.environ.get("CHECKPOINTS", "npz")](folder),
         resume=True,
     )
 

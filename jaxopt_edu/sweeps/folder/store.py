@@ -11,6 +11,7 @@ it held is computed again.
 """
 
 import os
+import re
 import warnings
 import zlib
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.files import LOCK, FolderLock, make_folder
-from jaxopt_edu.processes import done_by_all, done_by_the_first, is_first
+from jaxopt_edu.processes import Peers, done_by_all, done_by_the_first, is_first
 from jaxopt_edu.storage import load, load_with_extra, read, save
 from jaxopt_edu.sweeps.folder.journal import append, mend, read_journal
 from jaxopt_edu.sweeps.folder.spec import SPEC, compare, write_spec
@@ -41,6 +42,7 @@ class Store:
         self.path = Path(path).absolute()  # the program may change its folder on the way
         self.events: list[dict[str, Any]] = []
         self._lock: FolderLock | None = None
+        self._peers = Peers(self.path, "sweep")
 
     def begin(self, spec: dict[str, Any], resume: bool) -> None:
         """Make the folder, or go on with what it holds, and become its writer; `end` has to follow.
@@ -56,6 +58,7 @@ class Store:
             ValueError: it holds another sweep; says in what they differ.
         """
         done_by_the_first(f"begin a sweep in {self.path}", lambda: self._open(spec, resume))
+        self._peers.join()
 
         def read_all() -> list[dict[str, Any]]:
             compare(self.path, spec)
@@ -63,8 +66,17 @@ class Store:
 
         self.events = done_by_all(f"read {self.path}", read_all, lambda events: _number_of(events))
 
+    def explain(self, error: Exception) -> None:
+        """Say which process of the sweep has ended, if that is what an error comes from.
+
+        Raises:
+            LostProcessError: it does.
+        """
+        self._peers.explain(error)
+
     def end(self) -> None:
         """Let another sweep write into the folder."""
+        self._peers.leave()
         if self._lock is not None:
             self._lock.release()
         self._lock = None
@@ -162,13 +174,13 @@ class Store:
                     "another folder."
                 )
         # What a sweep that was killed before its spec was written may have left.
-        elif self.path.is_dir() and {each.name for each in self.path.iterdir()} - OWN:
+        elif self.path.is_dir() and any(not OWN.fullmatch(each.name) for each in self.path.iterdir()):
             raise FileExistsError(
                 f"{self.path} holds other things (there is no {SPEC} in it); choose another folder."
             )
 
 
-OWN = {LOCK, "curves", "state"}
+OWN = re.compile(rf"{re.escape(LOCK)}|\.process-\d+\.lock|curves|state")
 
 
 def _number_of(events: list[dict[str, Any]]) -> int:
