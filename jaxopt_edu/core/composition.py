@@ -267,6 +267,8 @@ def as_pytree(transform: Transform) -> Optimizer:
     Returns:
         A transform with the same updates, whose update takes extra arguments.
     """
+    if type(transform) is Optimizer and isinstance(transform.update, Partial):
+        return transform
     made = as_transform(transform)
     return Optimizer(_init_leaf(made), _update_leaf(made))
 

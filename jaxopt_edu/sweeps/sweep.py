@@ -17,8 +17,8 @@ from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
 from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
-from jaxopt_edu.sweeps.folder.archive import write_result
-from jaxopt_edu.sweeps.folder.identity import optimizer_keys
+from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
+from jaxopt_edu.sweeps.folder.identity import fingerprint, optimizer_keys
 from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
@@ -158,7 +158,7 @@ def sweep(
         arguments.check_loss(plan.loss_fn, params, model_state, batch_shapes(plan))
         store = None if folder is None else Store(folder)
         try:
-            return _swept(plan, params, transforms, seeds, store, resume, progress)
+            return _swept(plan, params, transforms, kinds, seeds, store, resume, progress)
         except Exception as error:
             if store is not None:
                 store.explain(error)
@@ -172,6 +172,7 @@ def _swept(
     plan: Plan,
     params: Any,
     transforms: list[Optimizer],
+    kinds: list[list[int]],
     seeds: tuple[int, ...],
     store: Store | None,
     resume: bool,
@@ -181,10 +182,10 @@ def _swept(
     if store is not None:
         keys = optimizer_keys(transforms, params)
         store.begin(specification(plan, params), resume)
-    groups = plan_groups(transforms, keys, seeds, store)
+    groups = plan_groups(transforms, kinds, keys, seeds, store)
     by_key = dict(zip(keys, transforms, strict=True))
     total = len(transforms) * len(seeds) * plan.steps
-    announcement = _announcement(transforms, kinds_of(transforms), seeds)
+    announcement = _announcement(transforms, kinds, seeds)
     bars = (
         nullcontext(progress)
         if callable(progress)
@@ -198,8 +199,22 @@ def _swept(
         ]
     result = assemble(plan, by_key, seeds, groups, results)
     if store is not None and store.writes():
-        write_result(result, store.path)
+        _archive(result, keys, store)
     return result
+
+
+def _archive(result: SweepResult, keys: list[str], store: Store) -> None:
+    """Write the result, unless it stands there already as it is."""
+    last = store.of_kind("result")[-1:]
+    written = {"kind": "result", "of": fingerprint(_text(keys, result.seeds)), "units": store.new_name()}
+    if last != [written] or not is_whole(store.path):
+        write_result(result, store.path)
+    if last != [written]:
+        store.append(written)
+
+
+def _text(keys: list[str], seeds: tuple[int, ...]) -> np.ndarray:
+    return np.frombuffer(repr((keys, seeds)).encode(), np.uint8)
 
 
 class _Reporter:

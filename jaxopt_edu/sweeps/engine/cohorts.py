@@ -99,7 +99,7 @@ def _run_cohort(
     diverged_at = np.full_like(made, -1)
     curves: dict[str, np.ndarray] = {}
     done: list[Stage] = []
-    names = varying(optimizers)
+    names = varying(optimizers) if isinstance(plan.pruner, PopulationBased) else []
     begin = 0
     for end in [plan.evaluated_at.index(step) for step in (*rungs, plan.steps)]:
         stage = Stage(index, len(done), Span(begin, end), rows, sources, optimizers, [])

@@ -40,20 +40,27 @@ def kinds_of(optimizers: Sequence[Optimizer]) -> list[list[int]]:
     """
     kinds: dict[Any, list[int]] = {}
     for place, optimizer in enumerate(optimizers):
+        leaves, structure = jax.tree.flatten(optimizer)
         shapes = tuple(
-            (np.shape(leaf), str(getattr(leaf, "dtype", ""))) for leaf in jax.tree.leaves(optimizer)
+            None if type(leaf) is float else (np.shape(leaf), str(getattr(leaf, "dtype", "")))
+            for leaf in leaves
         )
-        kinds.setdefault((jax.tree.structure(optimizer), shapes), []).append(place)
+        kinds.setdefault((structure, shapes), []).append(place)
     return list(kinds.values())
 
 
 def plan_groups(
-    optimizers: Sequence[Optimizer], keys: Sequence[str], seeds: Sequence[int], store: Store | None
+    optimizers: Sequence[Optimizer],
+    kinds: Sequence[Sequence[int]],
+    keys: Sequence[str],
+    seeds: Sequence[int],
+    store: Store | None,
 ) -> list[Group]:
     """Divide all runs into groups; those that a store has or had begun stay as they are.
 
     Args:
         optimizers: pytree optimizers.
+        kinds: their places, by structure.
         keys: what each is known by.
         seeds: the seeds of each.
         store: with the groups of an earlier call in its journal; new ones are added to it.
@@ -69,16 +76,17 @@ def plan_groups(
     number = (
         0 if store is None else max((event["number"] for event in store.of_kind("group")), default=-1) + 1
     )
-    for places in kinds_of(optimizers):
+    for places in kinds:
         # Settings that lack the same seeds make a rectangle.
-        lacking: dict[tuple[int, ...], list[str]] = {}
+        lacking: dict[tuple[int, ...], list[int]] = {}
         for place in places:
-            lacking.setdefault(tuple(s for s in seeds if (keys[place], s) not in has), []).append(keys[place])
-        for missing, names in lacking.items():
+            lacking.setdefault(tuple(s for s in seeds if (keys[place], s) not in has), []).append(place)
+        for missing, lack in lacking.items():
             if missing:
+                names = [keys[place] for place in lack]
                 groups.append(Group(number, tuple(names), missing))
                 if store is not None:
-                    shown = [describe(optimizers[keys.index(name)]) for name in names]
+                    shown = [describe(optimizers[place]) for place in lack]
                     event = {"number": number, "keys": names, "seeds": list(missing), "settings": shown}
                     store.append({"kind": "group", **event})
                 number += 1
@@ -86,15 +94,14 @@ def plan_groups(
 
 
 def _known(store: Store, keys: Sequence[str], seeds: Sequence[int]) -> list[Group]:
-    found = []
+    found, every_key, every_seed = [], set(keys), set(seeds)
     for event in store.of_kind("group"):
         group = Group(event["number"], tuple(event["keys"]), tuple(event["seeds"]))
         settings = dict(zip(event["keys"], event["settings"], strict=True))
-        asked = set(group.keys) & set(keys), set(group.seeds) & set(seeds)
-        if not all(asked):
+        if every_key.isdisjoint(group.keys) or every_seed.isdisjoint(group.seeds):
             continue
-        missing = [settings[key] for key in group.keys if key not in keys]
-        missing += [f"seed {seed}" for seed in group.seeds if seed not in seeds]
+        missing = [settings[key] for key in group.keys if key not in every_key]
+        missing += [f"seed {seed}" for seed in group.seeds if seed not in every_seed]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise ValueError(

@@ -122,8 +122,7 @@ class Stages:
             unit = unit._replace(state=kept)
         if self.store is None:
             return unit
-        numbers = [int(event["name"]) for event in self.store.of_kind("unit")]
-        unit = unit._replace(name=f"{max(numbers, default=-1) + 1:06}")
+        unit = unit._replace(name=self.store.new_name())
         self.store.write_state(unit.name, unit.state)
         self.store.write_curves(unit.name, unit.arrays())
         place = {"group": self.group, "cohort": stage.cohort, "stage": stage.index}
@@ -137,9 +136,7 @@ class Stages:
             return []
         found: dict[str, Unit] = {}
         # The newest first: it was computed again because the one before it is damaged.
-        for event in reversed(
-            self.store.of_kind("unit", group=self.group, cohort=stage.cohort, stage=stage.index)
-        ):
+        for event in reversed(self.store.units(self.group, stage.cohort, stage.index)):
             runs = str((event["rows"], event["columns"]))
             if runs not in found and (arrays := self.store.read_curves(event["name"])) is not None:
                 found[runs] = Unit.of_arrays(event["rows"], event["columns"], arrays, event["name"])
@@ -219,7 +216,6 @@ class Stages:
 
 def _places(among: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Where each wanted number stands among others; −1 where it does not."""
-    found = np.full(len(wanted), -1)
-    hits = wanted[:, None] == among[None, :]
-    found[hits.any(axis=1)] = hits.argmax(axis=1)[hits.any(axis=1)]
-    return found
+    order = np.argsort(among, kind="stable")
+    place = order[np.searchsorted(among, wanted, sorter=order).clip(max=len(among) - 1)]
+    return np.where(among[place] == wanted, place, -1)

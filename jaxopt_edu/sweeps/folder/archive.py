@@ -1,6 +1,7 @@
 """The result of a finished sweep on disk, readable without the code that made it."""
 
 import importlib.util
+import operator
 import os
 import warnings
 from collections.abc import Sequence
@@ -54,13 +55,18 @@ def write_result(result: SweepResult, folder: Path) -> None:
         "steps": result.steps,
         "metric": result.metric,
         "mode": result.mode,
-        "optimizers": [_written(optimizer) for optimizer in result.optimizers],
-        "final_optimizers": [_written(optimizer) for optimizer in result.final_optimizers],
+        **_written(result),
         "top": [{"number": run.number, "value": run.value} for run in result.top],
     }
     with whole_file(folder / DESCRIPTION) as file:
         file.write(seal_json(content, FORMAT))
     _write_for_readers(result, folder)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a finished result stands in a folder, every file of it as it was written."""
+    files = (DESCRIPTION, ARRAYS, SUMMARY)
+    return (folder / MANIFEST).is_file() and not check_manifest(folder, files)
 
 
 def rewrite(path: str | os.PathLike[str]) -> SweepResult:
@@ -126,8 +132,13 @@ def load(
     content, leaves, arrays = _checked(folder)
     try:
         given = None if optimizers is None else [as_pytree(optimizer) for optimizer in optimizers]
-        swept = _made(content["optimizers"], given, folder)
-        final = _made(content["final_optimizers"], given, folder)
+        templates = [
+            jax.tree.structure(_remade(each, f"template {place} of {folder / DESCRIPTION}"))
+            for place, each in enumerate(content.get("templates", ()))
+        ]
+        swept = _made(content["optimizers"], templates, given, folder)
+        moved = content["final_optimizers"]
+        final = swept if moved is None else _made(moved, templates, given, folder)
         seeds = tuple(content["seeds"])
         return SweepResult(
             optimizers=swept,
@@ -222,7 +233,40 @@ def _codes(states: np.ndarray) -> np.ndarray:
     return np.select([states == state for state in STATES], range(len(STATES)))
 
 
-def _written(optimizer: Optimizer) -> dict[str, Any]:
+def _written(result: SweepResult) -> dict[str, Any]:
+    """The optimizers as JSON: a recipe for each structure, and for each setting its numbers."""
+    templates: list[Any] = []
+    known: dict[Any, int | None] = {}
+
+    def written(optimizer: Optimizer) -> Any:
+        leaves, structure = jax.tree.flatten(optimizer)
+        if not all(type(leaf) is float for leaf in leaves):
+            return _whole(optimizer)
+        if structure not in known:
+            known[structure] = _template(optimizer, structure, templates)
+        place = known[structure]
+        return _whole(optimizer) if place is None else [place, leaves]
+
+    same = all(map(operator.is_, result.optimizers, result.final_optimizers))
+    return {
+        "optimizers": list(map(written, result.optimizers)),
+        "final_optimizers": None if same else list(map(written, result.final_optimizers)),
+        "templates": templates,
+    }
+
+
+def _template(optimizer: Optimizer, structure: Any, templates: list[Any]) -> int | None:
+    try:
+        made = recipe(optimizer)
+    except NotWritableError:
+        return None
+    if jax.tree.structure(from_recipe(made)) != structure:
+        return None
+    templates.append(made)
+    return len(templates) - 1
+
+
+def _whole(optimizer: Optimizer) -> dict[str, Any]:
     try:
         return {"description": describe(optimizer), "recipe": recipe(optimizer)}
     except NotWritableError as error:
@@ -230,20 +274,17 @@ def _written(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _made(
-    written: list[dict[str, Any]], given: list[Optimizer] | None, folder: Path
+    written: list[Any], templates: list[Any], given: list[Optimizer] | None, folder: Path
 ) -> tuple[Optimizer, ...]:
     if given is not None and len(given) != len(written):
         raise ValueError(f"load: {folder} has {len(written)} optimizers, but {len(given)} were given.")
     made = []
     for place, each in enumerate(written):
-        if each["recipe"] is not None:
-            try:
-                made.append(from_recipe(each["recipe"]))
-            except ValueError as error:
-                file = folder / DESCRIPTION
-                raise ValueError(
-                    f"load: optimizer {place} of {file} cannot be made again: {error}"
-                ) from error
+        if isinstance(each, list):
+            template, leaves = each
+            made.append(jax.tree.unflatten(templates[template], leaves))
+        elif each["recipe"] is not None:
+            made.append(_remade(each["recipe"], f"optimizer {place} of {folder / DESCRIPTION}"))
         elif given is not None and describe(given[place]) == each["description"]:
             made.append(given[place])
         else:
@@ -252,6 +293,13 @@ def _made(
                 f"({each['reason']}): pass optimizers=, the list that was swept."
             )
     return tuple(made)
+
+
+def _remade(written: Any, what: str) -> Optimizer:
+    try:
+        return from_recipe(written)
+    except ValueError as error:
+        raise ValueError(f"load: {what} cannot be made again: {error}") from error
 
 
 def _below(prefix: str, leaves: dict[str, Any]) -> dict[str, Any]:

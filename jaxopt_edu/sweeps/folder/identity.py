@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import re
+import struct
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,8 +27,14 @@ def fingerprint(tree: Any) -> str:
     >>> fingerprint({"a": 1.0}) == fingerprint({"a": 1.0}), fingerprint({"a": 1.0}) == fingerprint({"a": 2.0})
     (True, False)
     """
-    digest = hashlib.sha256(structure(tree).encode())
-    for leaf in jax.tree.leaves(tree):
+    return _digest(hashlib.sha256(structure(tree).encode()), jax.tree.leaves(tree))
+
+
+def _digest(digest: Any, leaves: list[Any]) -> str:
+    for leaf in leaves:
+        if type(leaf) is float:
+            digest.update(b"float64()" + struct.pack("=d", leaf))  # the commonest, as any other would be
+            continue
         if is_key(leaf):
             leaf = jax.random.key_data(leaf)
         array = np.ascontiguousarray(leaf)
@@ -69,15 +76,20 @@ def optimizer_keys(optimizers: Sequence[Optimizer], params: Any) -> list[str]:
     Returns:
         For each one a text that is the same in every process; equal optimizers are numbered.
     """
-    programs: dict[Any, str] = {}
+    known: dict[Any, tuple[Any, str]] = {}
     keys: list[str] = []
+    counts: dict[str, int] = {}
     for optimizer in optimizers:
-        kind = jax.tree.structure(optimizer)
-        # Functions of other libraries may hide numbers in closures, which only their program shows.
-        if "Foreign" in str(kind) and kind not in programs:
-            programs[kind] = program_fingerprint(_one_step, optimizer, params)
-        name = fingerprint(optimizer) + programs.get(kind, "")
-        keys.append(f"{name}-{sum(key.startswith(name) for key in keys)}")
+        leaves, kind = jax.tree.flatten(optimizer)
+        if kind not in known:
+            # Functions of other libraries may hide numbers in closures, which only their program shows.
+            foreign = "Foreign" in str(kind)
+            program = program_fingerprint(_one_step, optimizer, params) if foreign else ""
+            known[kind] = hashlib.sha256(structure(optimizer).encode()), program
+        begun, program = known[kind]
+        name = _digest(begun.copy(), leaves) + program
+        counts[name] = counts.get(name, -1) + 1
+        keys.append(f"{name}-{counts[name]}")
     return keys
 
 

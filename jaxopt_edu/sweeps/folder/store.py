@@ -40,7 +40,9 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()  # the program may change its folder on the way
-        self.events: list[dict[str, Any]] = []
+        self._events: dict[str, list[dict[str, Any]]] = {}
+        self._units: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
+        self._next = 0
         self._lock: FolderLock | None = None
         self._peers = Peers(self.path, "sweep")
 
@@ -64,7 +66,8 @@ class Store:
             compare(self.path, spec)
             return read_journal(self.path)
 
-        self.events = done_by_all(f"read {self.path}", read_all, lambda events: _number_of(events))
+        for event in done_by_all(f"read {self.path}", read_all, lambda events: _number_of(events)):
+            self._note(event)
 
     def explain(self, error: Exception) -> None:
         """Say which process of the sweep has ended, if that is what an error comes from.
@@ -83,7 +86,7 @@ class Store:
 
     def append(self, event: dict[str, Any]) -> None:
         """Add a line to the journal; it is on the disk when this returns."""
-        self.events.append(event)
+        self._note(event)
         if self.writes():
             append(self.path, event)
 
@@ -103,9 +106,24 @@ class Store:
         """The journal's lines of one kind with these values, in order."""
         return [
             event
-            for event in self.events
-            if event["kind"] == kind and all(event[name] == value for name, value in fields.items())
+            for event in self._events.get(kind, ())
+            if all(event[name] == value for name, value in fields.items())
         ]
+
+    def units(self, group: int, cohort: int, stage: int) -> list[dict[str, Any]]:
+        """The journal's lines of the units of a stage, in order."""
+        return self._units.get((group, cohort, stage), [])
+
+    def new_name(self) -> str:
+        """What the next unit is called."""
+        return f"{self._next:06}"
+
+    def _note(self, event: dict[str, Any]) -> None:
+        # Looked up for every unit: to pass through the whole journal each time would take its square.
+        self._events.setdefault(event["kind"], []).append(event)
+        if event["kind"] == "unit":
+            self._units.setdefault((event["group"], event["cohort"], event["stage"]), []).append(event)
+            self._next = max(self._next, int(event["name"]) + 1)
 
     def write_curves(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write a unit's curves."""

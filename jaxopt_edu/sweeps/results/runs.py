@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.naming import settings
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
 
@@ -61,11 +62,24 @@ class Runs:
         for place, optimizer in enumerate(self.optimizers):
             places.setdefault(jax.tree.structure(as_pytree(optimizer)), []).append(place)
         groups: dict[str, np.ndarray] = {}
+        counts: dict[str, int] = {}
         for members in places.values():
             name = kind(self.optimizers[members[0]])
-            same = [label for label in groups if label.partition(" #")[0] == name]
-            groups[f"{name} #{len(same) + 1}" if same else name] = np.array(members)
+            counts[name] = counts.get(name, 0) + 1
+            groups[f"{name} #{counts[name]}" if counts[name] > 1 else name] = np.array(members)
         return groups
+
+    @cached_property
+    def hyperparameters(self) -> dict[str, np.ndarray]:
+        """From each hyperparameter to its values; float64, shape (n,), NaN where an optimizer has none.
+
+        Those that are arrays themselves are left out.
+        """
+        columns: dict[str, np.ndarray] = {}
+        for places in self.groups.values():
+            for name, values in _columns([self.optimizers[place] for place in places]).items():
+                columns.setdefault(name, np.full(len(self.optimizers), np.nan))[places] = values
+        return columns
 
     def values(self, metric: str | None = None) -> np.ndarray:
         """Each run's last value.
@@ -126,8 +140,21 @@ class Runs:
             if of not in self.groups:
                 raise ValueError(f"there is no {of!r} in this sweep; it has {', '.join(self.groups)}.")
             order = order[np.isin(order, self.groups[of])]
-        index = int(order[0])
-        values = self.values(metric)[index]
+        return self._best(int(order[0]), self.values(metric))
+
+    def bests(self) -> dict[str, Best]:
+        """The best setting of each kind of optimizer, the best kind first; as `best(of=…)` gives them."""
+        names = np.empty(len(self.optimizers), object)
+        for name, places in self.groups.items():
+            names[places] = name
+        values = self.values()
+        first: dict[str, int] = {}
+        for place in self.ranking().tolist():
+            first.setdefault(str(names[place]), place)
+        return {name: self._best(place, values) for name, place in first.items()}
+
+    def _best(self, index: int, of_runs: np.ndarray) -> Best:
+        values = of_runs[index]
         error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
         return Best(index, self.final_optimizers[index], float(values.mean()), error, values)
 
@@ -168,3 +195,16 @@ class Runs:
         if mode is None and metric in ("loss", TRAINING_LOSS):
             return "min"
         raise ValueError(f"mode = {mode!r} for {metric!r}; say mode='min' or mode='max'.")
+
+
+def _columns(optimizers: list[Optimizer]) -> dict[str, np.ndarray]:
+    """The numbers of optimizers of one structure by name, each of shape (settings,)."""
+    leaves = [jax.tree.leaves(optimizer) for optimizer in optimizers]
+    if any(np.ndim(leaf) for row in leaves for leaf in row):
+        rows = [{name: v for name, v in settings(one).items() if np.ndim(v) == 0} for one in optimizers]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+    # The names are asked once: of an optimizer that holds the leaves' places instead of their values.
+    places = settings(jax.tree.unflatten(jax.tree.structure(optimizers[0]), range(len(leaves[0]))))
+    table = np.array(leaves, float).reshape(len(leaves), -1)
+    return {name: table[:, place] for name, place in places.items()}

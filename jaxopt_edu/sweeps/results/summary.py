@@ -16,11 +16,10 @@ def text(result: Runs) -> str:
     Returns:
         Text of several lines.
     """
-    bests = {name: result.best(of=name) for name in result.groups}
-    place = {index: position for position, index in enumerate(result.ranking().tolist())}
-    order = sorted(bests, key=lambda name: place[bests[name].index])
+    bests, values = result.bests(), result.values()
+    columns = hyperparameters_of(result)
     head = ("optimizer", result.metric, "within 10 %", "complete", "pruned", "diverged", "best setting")
-    lines = [head, *(_line(result, name, bests[name]) for name in order)]
+    lines = [head, *(_line(result, name, best, values) for name, best in bests.items())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     # Names and settings begin at the left; what is counted ends at the right.
     table = [
@@ -32,8 +31,8 @@ def text(result: Runs) -> str:
     ]
     warnings = [
         f"{name}: the best {hyperparameter}, {value:g}, is the {end} tried; a better one may lie beyond."
-        for name in order
-        for hyperparameter, value, end in edges(result, name)
+        for name, best in bests.items()
+        for hyperparameter, value, end in _edges(best, result.groups[name], columns)
     ]
     return "\n".join([*_title(result), "", *table, *([""] if warnings else []), *warnings])
 
@@ -54,9 +53,9 @@ def _title(result: Runs) -> list[str]:
     ]
 
 
-def _line(result: Runs, name: str, best: Best) -> tuple[str, ...]:
+def _line(result: Runs, name: str, best: Best, values: np.ndarray) -> tuple[str, ...]:
     states = result.states[result.groups[name]]
-    share = sensitivity(result, name)
+    share = _sensitivity(result, name, best, values)
     return (
         name,
         _measured(best),
@@ -90,13 +89,16 @@ def sensitivity(result: Runs, name: str) -> float:
         Between 0 and 1; a diverged setting is not within. NaN if even the best one diverged, and if settings
         were pruned, of which nobody knows where they would have come.
     """
+    return _sensitivity(result, name, result.best(of=name), result.values())
+
+
+def _sensitivity(result: Runs, name: str, best: Best, values: np.ndarray) -> float:
     group = result.groups[name]
-    best = result.best(of=name)
     start = float(result.curve_of()[best.index, :, 0].astype(np.float64).mean())
     pruned = (result.states[group] == "PRUNED").any()
     if pruned or np.isnan(best.mean) or not np.isfinite(start):
         return float("nan")
-    means = result.values()[group].mean(axis=1)
+    means = values[group].mean(axis=1)
     return float((np.abs(means - best.mean) <= 0.1 * abs(start - best.mean)).mean())
 
 
@@ -111,12 +113,17 @@ def edges(result: Runs, name: str) -> list[tuple[str, float, str]]:
         Hyperparameter, its best value, and "lowest" or "highest", for each of which at least three values
         were tried. A lowest value of 0 does not count, as it is where hyperparameters end.
     """
-    best = result.best(of=name)
+    return _edges(result.best(of=name), result.groups[name], hyperparameters_of(result))
+
+
+def _edges(best: Best, group: np.ndarray, columns: dict[str, np.ndarray]) -> list[tuple[str, float, str]]:
     if np.isnan(best.mean):
         return []
     found = []
-    for hyperparameter, column in hyperparameters_of(result).items():
-        value, tried = column[best.index], np.unique(column[result.groups[name]])
+    for hyperparameter, column in columns.items():
+        if np.isnan(column[best.index]):
+            continue
+        value, tried = column[best.index], np.unique(column[group])
         if len(tried) < 3:
             continue
         if value == tried[-1]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxopt_edu.core.naming import settings
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.sweeps.results.runs import Runs
 
@@ -60,14 +59,9 @@ def hyperparameters_of(result: Runs) -> dict[str, np.ndarray]:
         Name to float64 array of shape (n,), NaN where an optimizer has none of that name. A hyperparameter
         that is itself an array is left out.
     """
-    rows = [
-        {name: float(value) for name, value in settings(optimizer).items() if np.ndim(value) == 0}
-        for optimizer in result.optimizers
-    ]
-    names = dict.fromkeys(name for row in rows for name in row)
     return {
-        f"optimizer.{name}" if name in OWN else name: np.array([row.get(name, np.nan) for row in rows])
-        for name in names
+        f"optimizer.{name}" if name in OWN else name: column
+        for name, column in result.hyperparameters.items()
     }
 
 
