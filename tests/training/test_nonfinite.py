@@ -108,7 +108,7 @@ def test_metrics_are_cut_and_the_bad_stretch_is_not_evaluated(tmp_path):
     np.testing.assert_allclose(result.history.metrics["clock"], -np.arange(7), atol=1e-4)
     np.testing.assert_array_equal(result.history.evaluated_at, [4])
     assert moments == [4]
-    assert [file.name for file in tmp_path.iterdir()] == ["step-0000000004.npz"]
+    assert [file.name for file in tmp_path.glob("*.npz")] == ["step-0000000004.npz"]
 
 
 def test_a_state_of_the_model_is_that_of_the_parameters():
