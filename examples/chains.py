@@ -20,7 +20,10 @@ UPDATES = STEPS // ACCUMULATED
 
 
 def clipped_adamw(peak, weight_decay):
-    """AdamW: Adam's direction and the decay of the weights, both times a learning rate that warms up."""
+    """AdamW: Adam's direction and the decay of the weights, both times a learning rate that warms up.
+
+    With the decay before Adam it would be L2 regularisation: Adam would divide it by the gradients' size.
+    """
     return jo.chain(
         jo.lift(optax.clip_by_global_norm)(max_norm=1.0),
         jo.adam(learning_rate=1.0, b2=0.99),  # its updates have their sign already: they point downhill

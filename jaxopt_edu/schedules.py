@@ -11,10 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.checks import FINITE, NON_NEGATIVE, POSITIVE, Limit, checked_number
+from jaxopt_edu.core.checks import FINITE, NON_NEGATIVE, POSITIVE, Limit, checked_number, short
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import as_schedule
 
@@ -165,7 +166,12 @@ def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence
     >>> [float(schedule(step)) for step in range(4)]
     [0.0, 0.5, 0.5, 0.5]
     """
-    if not schedules:
+    for name, given in (("schedules", schedules), ("boundaries", boundaries)):
+        if not isinstance(given, Sequence | np.ndarray | jax.Array) or isinstance(given, str):
+            raise TypeError(
+                f"joined: {name} = {short(given)} is a {type(given).__name__}; it must be a list of {name}."
+            )
+    if not len(schedules):
         raise ValueError("joined: the list of schedules is empty; give it at least one.")
     if len(boundaries) != len(schedules) - 1:
         raise ValueError(

@@ -97,6 +97,34 @@ def checked_whole(owner: str, name: str, value: Any, lowest: int = 1) -> int:
     return int(value)
 
 
+def short(value: Any) -> str:
+    """A value as an error shows it: one line, of a width that can be read.
+
+    >>> short(list(range(100)))
+    '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, …'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def check_key(owner: str, name: str, value: Any) -> None:
+    """Refuse what is not one random key.
+
+    Args:
+        owner: the function's name, for the error.
+        name: the argument's name, for the error.
+        value: a key of `jax.random.key`, or an old one of `jax.random.PRNGKey`; traced ones and shapes pass.
+
+    Raises:
+        TypeError: value is something else.
+    """
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    # A stack of optimizers has as many keys; whether one was meant cannot be told from shapes alone.
+    if not typed and not (dtype == jnp.uint32 and shape):
+        raise TypeError(f"{owner}: {name} = {short(value)} is not a random key; give jax.random.key(0).")
+
+
 def _rounded_to_limit(value: Any, number: float, limit: Limit) -> bool:
     # optax.inject_hyperparams casts to the parameters' dtype, and bfloat16(0.999) is 1: the caller's
     # number was right. Where it is used it becomes the largest working number below 1.

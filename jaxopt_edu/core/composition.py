@@ -9,7 +9,7 @@ import jax
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.checks import Limit
+from jaxopt_edu.core.checks import Limit, short
 from jaxopt_edu.core.extra import call_update, takes_any
 from jaxopt_edu.core.transform import Foreign, Hyperparameter, Optimizer, checked_hyperparameter
 from jaxopt_edu.core.trees import ValueInForce
@@ -217,8 +217,9 @@ def compose(
     for place, transform in transforms.items() if named else enumerate(transforms):
         if not is_transform(transform):
             called = f"{name}({{{place!r}: sgd(…)}})" if named else f"{name}(sgd(learning_rate=0.1))"
+            where = f"{place!r}" if named else f"argument {place}"
             raise TypeError(
-                f"{name}: {'' if named else 'argument '}{place!r} is {transform!r}, not an optax transform. "
+                f"{name}: {where} is {short(transform)}, not an optax transform. "
                 f"Call the factory first, as in {called}."
             )
     known = dict(limits or {})
@@ -255,6 +256,29 @@ def as_transform(made: Any) -> Any:
         functions: Any = (made.init, made.update)
         return optax.GradientTransformationExtraArgs(*functions)
     return made
+
+
+def checked_transform(owner: str, name: str, value: Any) -> Any:
+    """Check that a value is an optimizer.
+
+    Args:
+        owner: the function's name, for the error.
+        name: the argument's name, for the error.
+        value: an optax transform or an `optax.MultiSteps`.
+
+    Returns:
+        The transform.
+
+    Raises:
+        TypeError: value is something else.
+    """
+    if not is_transform(value):
+        called = getattr(value, "__name__", "adam") if callable(value) else "adam"
+        raise TypeError(
+            f"{owner}: {name} = {short(value)} is a {type(value).__name__}; it must be an optimizer, such as "
+            f"{called}(learning_rate=0.1)."
+        )
+    return as_transform(value)
 
 
 def as_pytree(transform: Transform) -> Optimizer:

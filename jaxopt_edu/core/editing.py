@@ -10,7 +10,16 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.composition import as_pytree, member_names, members, own_numbers, recompose
+from jaxopt_edu.core.checks import short
+from jaxopt_edu.core.composition import (
+    as_pytree,
+    checked_transform,
+    is_transform,
+    member_names,
+    members,
+    own_numbers,
+    recompose,
+)
 from jaxopt_edu.core.hints import hint
 from jaxopt_edu.core.naming import hyperparameters, keywords_of, nested, page_of, parts
 from jaxopt_edu.core.reading import describe, show
@@ -38,6 +47,7 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
     >>> jo.describe(replace(jo.sgd(learning_rate=0.1), learning_rate=0.2))
     'sgd(learning_rate=0.2)'
     """
+    optimizer = checked_transform("replace", "optimizer", optimizer)
     if (size := _stack_size(optimizer)) is not None:
         rows = [{name: _row(value, i, size) for name, value in changes.items()} for i in range(size)]
         return stack([replace(each, **row) for each, row in zip(unstack(optimizer), rows, strict=True)])
@@ -72,6 +82,12 @@ def stack(optimizers: Sequence[optax.GradientTransformation]) -> Optimizer:
     >>> hyperparameters(stacked)["learning_rate"].tolist()
     [0.5, 0.25]
     """
+    if not isinstance(optimizers, Iterable) or is_transform(optimizers) or isinstance(optimizers, str):
+        raise TypeError(
+            f"stack: optimizers = {short(optimizers)} is a {type(optimizers).__name__}; it must be a list of "
+            "optimizers, such as [sgd(0.1), sgd(0.2)]."
+        )
+    optimizers = [checked_transform("stack", f"optimizers[{i}]", each) for i, each in enumerate(optimizers)]
     if not optimizers:
         raise ValueError("stack: the list of optimizers is empty; give it at least one.")
     first, *others = optimizers
@@ -106,6 +122,7 @@ def unstack(optimizer: optax.GradientTransformation) -> list[Optimizer]:
     >>> [describe(each) for each in unstack(stack([jo.sgd(0.5), jo.sgd(0.25)]))]
     ['sgd(learning_rate=0.5)', 'sgd(learning_rate=0.25)']
     """
+    optimizer = checked_transform("unstack", "optimizer", optimizer)
     size = _stack_size(optimizer)
     if size is None:
         raise ValueError(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import jax
 import optax
 
-from jaxopt_edu.core.composition import members
+from jaxopt_edu.core.composition import checked_transform, members
 from jaxopt_edu.core.naming import keywords_of, page_of
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Page
@@ -39,6 +39,7 @@ def evaluation_params(optimizer: optax.GradientTransformation, state: Any, param
     >>> evaluation_params(opt, opt.init(params), params) is params
     True
     """
+    optimizer = checked_transform("evaluation_params", "optimizer", optimizer)
     if not evaluates_elsewhere(optimizer):
         return params
     if (transforms := members(optimizer)) is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_number
+from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_number, short
 from jaxopt_edu.core.composition import Constants, as_transform, is_transform
 from jaxopt_edu.core.extra import call_update
 from jaxopt_edu.core.hints import unknown_argument
@@ -72,7 +72,7 @@ def lift(factory: Factory, *, static: tuple[str, ...] = ()) -> "Lifted":
     """
     if not callable(factory) or isinstance(factory, optax.GradientTransformation):
         raise TypeError(
-            f"lift: {factory!r} is not a factory; pass the function itself, "
+            f"lift: factory = {short(factory)} is not a factory; pass the function itself, "
             "as in lift(optax.lion)(learning_rate=1e-4)."
         )
     parameters = inspect.signature(factory).parameters
@@ -82,6 +82,11 @@ def lift(factory: Factory, *, static: tuple[str, ...] = ()) -> "Lifted":
                 f"lift: {_name(factory)} takes a variable number of arguments ({parameter}). "
                 "Write a function with named arguments around it (for optax.chain there is chain)."
             )
+    if not isinstance(static, tuple | list) or not all(isinstance(name, str) for name in static):
+        raise TypeError(
+            f"lift: static = {short(static)} is not a tuple of names; it must be those of arguments that are "
+            'not to be traced, such as ("memory_size",).'
+        )
     if unknown := set(static) - set(parameters):
         raise ValueError(
             f"lift: {_name(factory)} has no argument {sorted(unknown)}; it has {list(parameters)}."

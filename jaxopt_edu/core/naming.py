@@ -11,7 +11,14 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import Limit
-from jaxopt_edu.core.composition import composition_of, is_transform, member_names, members, own_numbers
+from jaxopt_edu.core.composition import (
+    checked_transform,
+    composition_of,
+    is_transform,
+    member_names,
+    members,
+    own_numbers,
+)
 
 
 def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) -> dict[str, Any]:
@@ -39,6 +46,7 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
     >>> hyperparameters(jo.lift(optax.partition)(groups, {"weight": "slow", "bias": "fast"}))
     {'fast.learning_rate': 0.1, 'slow.learning_rate': 0.01}
     """
+    optimizer = checked_transform("hyperparameters", "optimizer", optimizer)
     if (composition := composition_of(optimizer)) is not None:
         inside = members(optimizer) or []
         if state is None:
@@ -108,6 +116,7 @@ def settings(optimizer: optax.GradientTransformation) -> dict[str, Any]:
     >>> settings(jo.momentum(learning_rate=jo.schedules.warmup(peak=0.1, steps=50)))
     {'learning_rate.peak': 0.1, 'learning_rate.steps': 50.0, 'learning_rate.initial': 0.0, 'momentum': 0.9}
     """
+    optimizer = checked_transform("settings", "optimizer", optimizer)
     return {
         place: number
         for name, value in hyperparameters(optimizer).items()

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.composition import (
-    as_transform,
+    checked_transform,
     composition_of,
     is_transform,
     member_names,
@@ -44,7 +44,7 @@ def describe(optimizer: optax.GradientTransformation | optax.MultiSteps) -> str:
     >>> describe(jo.lift(optax.masked)(jo.sgd(learning_rate=0.1), mask={"b": False, "w": True}))
     'masked(inner=sgd(learning_rate=0.1), mask={b: False, w: True})'
     """
-    transform = as_transform(optimizer)
+    transform = checked_transform("describe", "optimizer", optimizer)
     if composition_of(transform) is not None:
         own = {name: show(value) for name, value in own_numbers(transform).items()}
         return _composition(transform, describe, own)
@@ -72,7 +72,7 @@ def kind(optimizer: optax.GradientTransformation | optax.MultiSteps) -> str:
     >>> kind(jo.lift(optax.sgd)(0.1, nesterov=True))
     'sgd(nesterov=True)'
     """
-    transform = as_transform(optimizer)
+    transform = checked_transform("kind", "optimizer", optimizer)
     if composition_of(transform) is not None:
         own = {name: _kind_of(value) for name, value in own_numbers(transform).items() if callable(value)}
         return _composition(transform, kind, own)

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_edu.core.checks import check_state
+from jaxopt_edu.core.checks import check_key, check_state
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.noise import place_noise
 from jaxopt_edu.core.transform import Optimizer
@@ -68,6 +68,7 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
     References:
         Gupta et al., Deep Learning with Limited Numerical Precision, 2015, arXiv:1502.02551.
     """
+    check_key("half_state", "key", key)
     return compose(half_state, init, HalfStep(), [optimizer], key)
 
 

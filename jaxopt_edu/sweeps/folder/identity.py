@@ -82,9 +82,10 @@ def optimizer_keys(optimizers: Sequence[Optimizer], params: Any) -> list[str]:
     for optimizer in optimizers:
         leaves, kind = jax.tree.flatten(optimizer)
         if kind not in known:
-            # Functions of other libraries may hide numbers in closures, which only their program shows.
-            foreign = "Foreign" in str(kind)
-            program = program_fingerprint(_one_step, optimizer, params) if foreign else ""
+            # Functions of other libraries, and those made in a function, may hide numbers in closures,
+            # which only their program shows.
+            hidden = any(mark in str(kind) for mark in ("Foreign", "<locals>", "<lambda>"))
+            program = program_fingerprint(_one_step, optimizer, params) if hidden else ""
             known[kind] = hashlib.sha256(structure(optimizer).encode()), program
         begun, program = known[kind]
         name = _digest(begun.copy(), leaves) + program
