@@ -30,7 +30,24 @@ from jaxopt_edu.core import (
     uniform,
     unstack,
 )
-from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
+from jaxopt_edu.optimizers import (
+    adabelief,
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    adamw,
+    amsgrad,
+    lion,
+    momentum,
+    nadam,
+    nesterov,
+    radam,
+    rmsprop,
+    sgd,
+    signum,
+    yogi,
+)
 
 __version__ = "0.2.0.dev0"
 
@@ -61,9 +78,13 @@ __all__ = [
     "FitResult",
     "Optimizer",
     "SweepResult",
+    "adabelief",
     "adadelta",
     "adagrad",
     "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
     "chain",
     "choice",
     "compensated",
@@ -75,9 +96,11 @@ __all__ = [
     "half_state",
     "hyperparameters",
     "lift",
+    "lion",
     "load",
     "loguniform",
     "momentum",
+    "nadam",
     "nesterov",
     "normal",
     "one_minus",
@@ -86,6 +109,7 @@ __all__ = [
     "plots",
     "problems",
     "quniform",
+    "radam",
     "randint",
     "replace",
     "rmsprop",
@@ -93,12 +117,14 @@ __all__ = [
     "save",
     "schedules",
     "sgd",
+    "signum",
     "stack",
     "sweep",
     "sweeps",
     "training",
     "uniform",
     "unstack",
+    "yogi",
 ]
 
 

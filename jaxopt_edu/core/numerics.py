@@ -101,3 +101,20 @@ def squared_magnitude(g: jax.Array) -> jax.Array:
     if jnp.iscomplexobj(g):
         return jnp.square(g.real) + jnp.square(g.imag)
     return jnp.square(g)
+
+
+def magnitude(g: jax.Array) -> jax.Array:
+    """|g|, with derivative 0 where g is exactly 0.
+
+    Args:
+        g: real or complex array of any shape.
+
+    Returns:
+        A real array of the same shape.
+
+    >>> import jax.numpy as jnp
+    >>> float(magnitude(jnp.array(3 + 4j)))
+    5.0
+    """
+    # Not by the root of the square, which underflows for small g.
+    return squared_root(squared_magnitude(g)) if jnp.iscomplexobj(g) else jnp.abs(g)

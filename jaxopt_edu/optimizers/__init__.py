@@ -5,23 +5,38 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import adaptive, descent
+from jaxopt_edu.optimizers import adaptive, descent, signs
 from jaxopt_edu.optimizers.adaptive import (
+    AdaBeliefState,
     AdadeltaState,
     AdaGradState,
+    AdamaxState,
     AdamState,
+    AdamWState,
+    AmsGradState,
+    NadamState,
+    RAdamState,
     RmsPropState,
+    YogiState,
+    adabelief,
     adadelta,
     adagrad,
     adam,
+    adamax,
+    adamw,
+    amsgrad,
+    nadam,
+    radam,
     rmsprop,
+    yogi,
 )
 from jaxopt_edu.optimizers.descent import MomentumState, NesterovState, SgdState, momentum, nesterov, sgd
+from jaxopt_edu.optimizers.signs import LionState, SignumState, lion, signum
 
 # In the order of the README's table.
-FAMILIES = (descent, adaptive)
+FAMILIES = (descent, signs, adaptive)
 # Whose rules treat every number alike, whatever leaf it lies in.
-ELEMENTWISE = (*descent.OPTIMIZERS, *adaptive.OPTIMIZERS)
+ELEMENTWISE = (*descent.OPTIMIZERS, *signs.OPTIMIZERS, *adaptive.OPTIMIZERS)
 OPTIMIZERS = tuple(factory for family in FAMILIES for factory in family.OPTIMIZERS)
 # The seven that the textbook tells of, in its order.
 STORY = (sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam)
@@ -54,19 +69,37 @@ __all__ = [
     "FAMILIES",
     "OPTIMIZERS",
     "STORY",
+    "AdaBeliefState",
     "AdaGradState",
     "AdadeltaState",
     "AdamState",
+    "AdamWState",
+    "AdamaxState",
+    "AmsGradState",
+    "LionState",
     "MomentumState",
+    "NadamState",
     "NesterovState",
+    "RAdamState",
     "RmsPropState",
     "SgdState",
+    "SignumState",
+    "YogiState",
+    "adabelief",
     "adadelta",
     "adagrad",
     "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
+    "lion",
     "momentum",
+    "nadam",
     "nesterov",
+    "radam",
     "rmsprop",
     "sgd",
+    "signum",
     "space",
+    "yogi",
 ]

@@ -19,6 +19,15 @@ PAPERS = {
     "adadelta": "1212.5701",
     "rmsprop": "Hinton",
     "adam": "1412.6980",
+    "adamw": "1711.05101",
+    "amsgrad": "1904.09237",
+    "adamax": "1412.6980",
+    "nadam": "Dozat",
+    "radam": "1908.03265",
+    "adabelief": "2010.07468",
+    "yogi": "Zaheer",
+    "signum": "1802.04434",
+    "lion": "2302.06675",
 }
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -39,6 +41,85 @@ def adam_formula(
     return -learning_rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
 
 
+def larger(x: Array, y: Array) -> Array:
+    """The larger of two, told by the real parts: complex steps take derivatives of these formulas."""
+    return np.where(np.real(x) >= np.real(y), x, y)
+
+
+def adamw_formula(
+    t: int, g: Array, w: Array, m: Array, v: Array, *, weight_decay: float, **adam: float
+) -> tuple[Array, ...]:
+    update, m, v = adam_formula(t, g, m, v, **adam)
+    return update - adam["learning_rate"] * weight_decay * w, m, v
+
+
+def amsgrad_formula(
+    t: int,
+    g: Array,
+    m: Array,
+    v: Array,
+    v_max: Array,
+    *,
+    learning_rate: float,
+    b1: float,
+    b2: float,
+    eps: float,
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    v_max = larger(v_max, v / (1 - b2**t))
+    return -learning_rate * (m / (1 - b1**t)) / (np.sqrt(v_max) + eps), m, v, v_max
+
+
+def adamax_formula(
+    t: int, g: Array, m: Array, u: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    u = larger(b2 * u, g * np.sign(np.real(g)) + eps)
+    return -learning_rate / (1 - b1**t) * m / u, m, u
+
+
+def nadam_formula(
+    t: int, g: Array, m: Array, v: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    m_bar = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+    return -learning_rate * m_bar / (np.sqrt(v / (1 - b2**t)) + eps), m, v
+
+
+def radam_formula(
+    t: int, g: Array, m: Array, v: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
+    rho_inf = 2 / (1 - b2) - 1
+    # Twice the weights' mean age, less 1: the paper's definition, in which nothing cancels.
+    ages, weights = np.arange(1, t + 1), b2 ** np.arange(t)
+    rho = 2 * (ages * weights).sum() / weights.sum() - 1
+    if np.real(rho) <= 5:
+        return -learning_rate * m_hat, m, v
+    r = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+    return -learning_rate * r * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+
+def adabelief_formula(
+    t: int, g: Array, m: Array, s: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    s = b2 * s + (1 - b2) * (g - m) ** 2 + eps
+    return -learning_rate * (m / (1 - b1**t)) / (np.sqrt(s / (1 - b2**t)) + eps), m, s
+
+
+def yogi_formula(
+    t: int, g: Array, m: Array, v: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    m = b1 * m + (1 - b1) * g
+    v = v - (1 - b2) * np.sign(np.real(v - g**2)) * g**2
+    return -learning_rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
+
+
 def torch_adagrad(params: list, *, learning_rate: float, eps: float) -> Any:
     return pytest.importorskip("torch").optim.Adagrad(params, lr=learning_rate, eps=eps)
 
@@ -51,14 +132,31 @@ def torch_rmsprop(params: list, *, learning_rate: float, decay: float, eps: floa
     return pytest.importorskip("torch").optim.RMSprop(params, lr=learning_rate, alpha=decay, eps=eps)
 
 
-def torch_adam(params: list, *, learning_rate: float, b1: float, b2: float, eps: float) -> Any:
-    return pytest.importorskip("torch").optim.Adam(params, lr=learning_rate, betas=(b1, b2), eps=eps)
+def torch_of_betas(name: str, **more: float) -> Any:
+    """torch's optimizer of a name, for those that take two β as a pair."""
+
+    def make(params: list, *, learning_rate: float, b1: float, b2: float, **values: float) -> Any:
+        factory = getattr(pytest.importorskip("torch").optim, name)
+        return factory(params, lr=learning_rate, betas=(b1, b2), **values, **more)
+
+    return make
 
 
 def optax_adagrad(learning_rate: float, eps: float) -> optax.GradientTransformation:
     """optax puts ε inside the root; both are the same method only where ε does not count."""
     del eps
     return optax.adagrad(learning_rate, initial_accumulator_value=0.0, eps=0.0)
+
+
+def optax_yogi(**values: float) -> optax.GradientTransformation:
+    """optax starts m at 1e-6 as well."""
+    theirs = optax.yogi(**values)
+
+    def init(params: Any) -> Any:
+        state = theirs.init(params)
+        return optax.tree.set(state, mu=jax.tree.map(jnp.zeros_like, optax.tree.get(state, "mu")))
+
+    return optax.GradientTransformation(init, theirs.update)
 
 
 ROWS = (
@@ -101,6 +199,78 @@ ROWS = (
         hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
         formula=adam_formula,
         optax=optax.adam,
-        torch=torch_adam,
+        torch=torch_of_betas("Adam"),
+    ),
+    Row(
+        name="adamw",
+        factory=jo.adamw,
+        state_type=optimizers.AdamWState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.1},
+        formula=adamw_formula,
+        optax=optax.adamw,
+        torch=torch_of_betas("AdamW"),
+        reads_params=True,
+    ),
+    Row(
+        name="amsgrad",
+        factory=jo.amsgrad,
+        state_type=optimizers.AmsGradState,
+        memory=("m", "v", "v_max"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
+        formula=amsgrad_formula,
+        optax=optax.amsgrad,
+        torch=None,
+    ),
+    Row(
+        name="adamax",
+        factory=jo.adamax,
+        state_type=optimizers.AdamaxState,
+        memory=("m", "u"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
+        formula=adamax_formula,
+        optax=optax.adamax,
+        torch=torch_of_betas("Adamax"),
+    ),
+    Row(
+        name="nadam",
+        factory=jo.nadam,
+        state_type=optimizers.NadamState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
+        formula=nadam_formula,
+        optax=optax.nadam,
+        torch=torch_of_betas("NAdam", momentum_decay=1e9),
+    ),
+    Row(
+        name="radam",
+        factory=jo.radam,
+        state_type=optimizers.RAdamState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
+        formula=radam_formula,
+        optax=optax.radam,
+        torch=torch_of_betas("RAdam"),
+    ),
+    Row(
+        name="adabelief",
+        factory=jo.adabelief,
+        state_type=optimizers.AdaBeliefState,
+        memory=("m", "s"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-16},
+        formula=adabelief_formula,
+        optax=lambda **values: optax.adabelief(**values, eps_root=values["eps"]),
+        torch=None,
+    ),
+    Row(
+        name="yogi",
+        factory=jo.yogi,
+        state_type=optimizers.YogiState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-3},
+        formula=yogi_formula,
+        optax=optax_yogi,
+        torch=None,
+        start={"v": 1e-6},
     ),
 )

@@ -25,6 +25,7 @@ class Row(NamedTuple):
     torch: Any  # (list of torch parameters, **hyperparameters) -> torch optimizer; None if there is none
     reads_params: bool = False  # its update needs the parameters
     start: dict[str, float] = {}  # what the memory holds at first where that is not 0  # noqa: RUF012
+    flat: tuple[str, ...] = ()  # hyperparameters by which the derivative is 0, as a sign's is
     evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
 
     def build(self, **changes: Any) -> jo.Optimizer:

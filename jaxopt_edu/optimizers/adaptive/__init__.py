@@ -1,20 +1,53 @@
 """Adaptive step lengths: each coordinate's step is measured by the gradients that it has seen."""
 
+from jaxopt_edu.optimizers.adaptive.adabelief import AdaBeliefState, adabelief
 from jaxopt_edu.optimizers.adaptive.adadelta import AdadeltaState, adadelta
 from jaxopt_edu.optimizers.adaptive.adagrad import AdaGradState, adagrad
 from jaxopt_edu.optimizers.adaptive.adam import AdamState, adam
+from jaxopt_edu.optimizers.adaptive.adamax import AdamaxState, adamax
+from jaxopt_edu.optimizers.adaptive.adamw import AdamWState, adamw
+from jaxopt_edu.optimizers.adaptive.amsgrad import AmsGradState, amsgrad
+from jaxopt_edu.optimizers.adaptive.nadam import NadamState, nadam
+from jaxopt_edu.optimizers.adaptive.radam import RAdamState, radam
 from jaxopt_edu.optimizers.adaptive.rmsprop import RmsPropState, rmsprop
+from jaxopt_edu.optimizers.adaptive.yogi import YogiState, yogi
 
-OPTIMIZERS = (adagrad, adadelta, rmsprop, adam)
+OPTIMIZERS = (
+    adagrad,
+    adadelta,
+    rmsprop,
+    adam,
+    adamw,
+    amsgrad,
+    adamax,
+    nadam,
+    radam,
+    adabelief,
+    yogi,
+)
 
 __all__ = [
     "OPTIMIZERS",
+    "AdaBeliefState",
     "AdaGradState",
     "AdadeltaState",
     "AdamState",
+    "AdamWState",
+    "AdamaxState",
+    "AmsGradState",
+    "NadamState",
+    "RAdamState",
     "RmsPropState",
+    "YogiState",
+    "adabelief",
     "adadelta",
     "adagrad",
     "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
+    "nadam",
+    "radam",
     "rmsprop",
+    "yogi",
 ]
