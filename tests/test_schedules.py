@@ -112,7 +112,9 @@ def test_another_peak_is_no_new_compilation(name):
 
 FALLING = s.linear(0.5, 0.25, steps=3)
 EVERY_HYPERPARAMETER = [
-    pytest.param(row, name, id=f"{row.name}-{name}") for row in OPTIMIZERS for name in row.hyperparameters
+    pytest.param(row, name, id=f"{row.name}-{name}", marks=() if row.in_story else pytest.mark.slow)
+    for row in OPTIMIZERS
+    for name in row.hyperparameters
 ]
 
 

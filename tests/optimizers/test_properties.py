@@ -69,7 +69,11 @@ def filled(tree: Any, numbers: np.ndarray) -> Any:
 # numbers themselves in float16: what is left to differ are roundings.
 magnitudes = st.floats(2.0**-10, 2.0**10, width=32)
 numbers = st.one_of(st.just(0.0), magnitudes, magnitudes.map(lambda x: -x))
+# A sign of a sum that cancels is settled by its last rounding, and AdaBelief squares a difference.
+ROUNDING_DECIDES = ("signum", "lion", "yogi", "adabelief")
+SMOOTH = [row for row in OPTIMIZERS if row.name not in ROUNDING_DECIDES]
 VALUES = {
+    "weight_decay": st.floats(0.0, 1.0),
     "learning_rate": st.floats(1e-4, 1.0),
     "eps": st.floats(1e-8, 0.1),
     **dict.fromkeys(("momentum", "rho", "decay", "b1", "b2"), st.floats(0.0, 0.999)),
@@ -90,7 +94,7 @@ class Case(NamedTuple):
 
 @st.composite
 def cases(draw: Any, trees: tuple[str, ...] = tuple(TREES), size: int = 1) -> Case:
-    row = draw(st.sampled_from(OPTIMIZERS))
+    row = draw(st.sampled_from(SMOOTH))
     place = draw(st.sampled_from(trees))
     chosen = [{key: draw(VALUES[key]) for key in row.hyperparameters} for _ in range(size)]
     tree = (TREES | DOUBLE)[place]
@@ -129,7 +133,8 @@ def quick_and(many: int) -> Any:
 
 
 def update(optimizer: Any, gradients: Any, state: Any) -> Any:
-    return optimizer.update(gradients, state)
+    # They do for the parameters, which some rules read.
+    return optimizer.update(gradients, state, gradients)
 
 
 jitted = jax.jit(update)
@@ -243,7 +248,7 @@ def closed_over(name: str, tree: str, values: tuple[float, ...]) -> tuple[Any, A
     """A program for one tree in which the optimizer is a constant, and the optimizer."""
     row = named(name)
     optimizer = row.factory(**dict(zip(row.hyperparameters, values, strict=True)))
-    return jax.jit(lambda _, gradients, state: optimizer.update(gradients, state)), optimizer
+    return jax.jit(lambda _, gradients, state: update(optimizer, gradients, state)), optimizer
 
 
 def passed_is_closed_over(case: Case, values: tuple[float, ...]) -> None:

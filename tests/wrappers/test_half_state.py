@@ -19,7 +19,12 @@ from tests.registry import OPTIMIZERS, each_optimizer, gradient_stream, named
 KEY = jax.random.key(0)
 BFLOAT16 = jnp.finfo(jnp.bfloat16)
 each_with_memory = pytest.mark.parametrize(
-    "row", [row for row in OPTIMIZERS if row.memory], ids=lambda row: row.name
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=() if row.in_story else pytest.mark.slow)
+        for row in OPTIMIZERS
+        if row.memory
+    ],
 )
 
 rounded = jax.jit(stochastic_round)

@@ -198,12 +198,12 @@ def worth_of_average(b: jax.Array, t: jax.Array) -> jax.Array:
     >>> round(float(worth_of_average(jnp.float32(0.999), jnp.float32(6))), 4)
     5.9942
     """
-    length = -jnp.log1p(-(1 - b))
+    # With b = 0 it would be infinite; below 1e-6 it counts for nothing.
+    length = -jnp.log1p(-(1 - jnp.maximum(b, 1e-6)))
     early = t * length < 2
     short = jnp.where(early, length, 1 / t)
     begun = t + _langevin(short / 2) - t * _langevin(t * short / 2)
-    # With b = 0 the length is infinite.
-    long = jnp.where(early, 2 / t, jnp.minimum(length, 80))
+    long = jnp.where(early, 2 / t, length)
     grown = 2 / (1 - b) - 1 - 2 * t / jnp.expm1(jnp.minimum(t * long, 80))
     return jnp.where(early, begun, grown)
 
