@@ -134,3 +134,43 @@ def test_a_few_steps_learn_the_digits():
 
     params = train(mlp.init(jax.random.key(0), (64, 32, 32, 10)))
     assert float(mlp.accuracy(params, data.test)) > 0.9
+
+
+def plain_loss(params, batch):
+    """The same as everybody writes it."""
+    *hidden, last = params
+    activations = batch.inputs
+    for layer in hidden:
+        activations = jax.nn.relu(activations @ layer.weight + layer.bias[None, :])
+    logits = activations @ last.weight + last.bias[None, :]
+    return -jnp.mean(jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(batch.labels, 3), axis=1))
+
+
+def test_derivatives_are_those_of_the_plain_network(params, batch):
+    def derivatives(loss, params):
+        gradient = jax.grad(lambda params: loss(params, batch))
+        direction = jax.tree.map(jnp.cos, params)
+        slope = jax.jvp(lambda params: loss(params, batch), (params,), (direction,))[1]
+        forward_over_reverse = jax.jvp(gradient, (params,), (direction,))[1]
+        reverse_over_reverse = jax.vjp(gradient, params)[1](direction)[0]
+        return gradient(params), slope, forward_over_reverse, reverse_over_reverse
+
+    found = jax.jit(functools.partial(derivatives, mlp.loss))(params)
+    expected = jax.jit(functools.partial(derivatives, plain_loss))(params)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the layout is one for CPUs")
+def test_no_product_of_many_networks_has_a_transposed_left_factor(params, batch):
+    """XLA's CPU backend hands such products to no library."""
+    many = jax.tree.map(lambda leaf: jnp.stack([leaf] * 4), params)
+
+    def transposed(loss):
+        gradients = jax.jit(jax.vmap(jax.grad(loss), in_axes=(0, None)))
+        program = gradients.lower(many, batch).compile().as_text()
+        products = [line for line in program.splitlines() if " dot(" in line and "lhs_batch_dims={0}" in line]
+        assert products
+        return [line for line in products if "lhs_contracting_dims={1}" in line]
+
+    assert not transposed(mlp.loss)
+    assert transposed(plain_loss)
