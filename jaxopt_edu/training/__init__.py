@@ -4,14 +4,18 @@ from jaxopt_edu.training.checkpoints import CheckpointFolder
 from jaxopt_edu.training.fit import FitResult, Moment, fit
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry, descend, make_step, start
+from jaxopt_edu.training.npz_checkpoint import Best
 from jaxopt_edu.training.orbax_folder import OrbaxFolder
 from jaxopt_edu.training.order import shuffled_indices
+from jaxopt_edu.training.signals import Interrupted
 
 __all__ = [
+    "Best",
     "Carry",
     "CheckpointFolder",
     "FitResult",
     "History",
+    "Interrupted",
     "Moment",
     "OrbaxFolder",
     "descend",

@@ -2,23 +2,39 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.processes import placed_array
-from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
+from jaxopt_edu.training.arguments import (
+    checked_axes,
+    checked_folder,
+    checked_function,
+    checked_key,
+    checked_optimizer,
+    checked_params,
+    checked_state,
+    named,
+)
+from jaxopt_edu.training.best import TRAINING_LOSS, Judge
+from jaxopt_edu.training.checkpoints import Checkpoints
 from jaxopt_edu.training.history import History, Recorder
-from jaxopt_edu.training.loop import Carry, start
-from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity
+from jaxopt_edu.training.keeper import Keeper
+from jaxopt_edu.training.loop import Carry
+from jaxopt_edu.training.npz_checkpoint import Best, Identity
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.packing import layout_that_pays
+from jaxopt_edu.training.placement import Placement, given_back, place
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.run import Plan, Program, own_copy, run
+from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import make_source
 
 CHUNK = 100
@@ -32,12 +48,15 @@ class FitResult(NamedTuple):
         state: the optimizer's state that belongs to them.
         history: losses, metrics, evaluations, and why the run ended.
         model_state: the model's own state; None for a model without.
+        best: the best moment by what the run was judged by, `Best(params, step, value, model_state)`; None
+            where there was nothing to judge by.
     """
 
     params: Any
     state: Any
     history: History
     model_state: Any = None
+    best: Best | None = None
 
 
 class Moment(NamedTuple):
@@ -71,13 +90,19 @@ def fit(
     key: jax.Array | None = None,
     replacement: bool = False,
     model_state: Any = None,
+    state: Any = None,
+    first_batch: int = 0,
     evaluate: Callable[..., Any] | None = None,
     every: int | None = None,
+    metric: str | None = None,
+    mode: Literal["min", "max"] = "min",
     patience: int | None = None,
     callback: Callable[[Moment], bool | None] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoints | None = None,
     resume: bool | int = False,
+    allow_changes: bool = False,
     mesh: Mesh | None = None,
+    data_axis: str | tuple[str, ...] | None = None,
     allow_nonfinite: bool = False,
     progress: bool | None = None,
 ) -> FitResult:
@@ -97,31 +122,43 @@ def fit(
             (loss, model_state, metrics).
         params: pytree of floating or complex arrays; stays as it is.
         optimizer: any optax transform, ours, lifted or plain.
-        data: a pytree of arrays with a leading example axis; or a pure function `sample(key) -> batch`;
-            or an iterator of batches, whose end ends the run (from its beginning also on a resume); or None
-            for a loss that ignores its batch.
+        data: a pytree of arrays with a leading example axis (tensors, lists of numbers and tables with
+            columns too); or a pure function `sample(key) -> batch`; or an iterator of batches, whose end
+            ends the run; or a loader, which begins anew each epoch; or None for a loss that ignores its
+            batch. A resumed run passes over the batches of an iterator that the run before has seen; a
+            loader that knows its place
+            (get_state and set_state, or state_dict and load_state_dict) is set there instead.
         steps: number of steps of the whole run, those before a resume included.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         key: a `jax.random` key; needed for batches of arrays and for sample(key).
         replacement: draw each example independently, instead of each once an epoch.
         model_state: pytree that the loss function updates, such as a batch norm's averages.
+        state: an optimizer's state to begin with, such as a sweep's best run has; None for the first one.
+        first_batch: how many batches the run before has seen, where the order of the data goes on: with its
+            params, state, model_state and key the steps are those of one longer run, to the bit.
         evaluate: `evaluate(params)`, or `evaluate(params, model_state)` with a model_state; returns a number
             or a dict of numbers. Called every `every` steps and at the end, as it is (jit it yourself).
         every: steps between two touches of the host (default: 100).
-        patience: stop after so many evaluations in a row without a new lowest value: of `evaluate` (of its
-            "loss", if it gives several), or else of the mean training loss.
+        metric: by what moments are compared: a name that evaluate gives ("value" for a single number), or
+            "training_loss", the mean since the evaluation before. None for the only one, or "loss" among
+            several; without evaluate the training loss, if there is a patience.
+        mode: whether the lowest ("min") or the highest ("max") value is the best.
+        patience: stop after so many evaluations in a row without a new best value.
         callback: called with a `Moment` every `every` steps; returning True ends the run.
         checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`; or an
             `OrbaxFolder`, which writes sharded arrays without gathering them.
         resume: go on from the newest checkpoint, if there is one (False: begin anew in an empty folder); a
             number: from the checkpoint of that step.
-        mesh: devices to split every batch over, along the mesh's first axis; parameters are on all of them.
+        allow_changes: go on from a checkpoint although the optimizer, its numbers or the data are others now.
+        mesh: devices to train on. Parameters that are sharded over it stay so, with what of the optimizer's
+            state looks like them; all else is on every device.
+        data_axis: the axis of the mesh, or axes, along which every batch is split; None for its first one.
         allow_nonfinite: go on when a loss is NaN or infinite. Otherwise the run stops with a warning, and
             parameters and state are those of the last finite loss; that costs two copies of both.
         progress: show a progress bar; None for where standard error is a terminal.
 
     Returns:
-        FitResult(params, state, history, model_state).
+        FitResult(params, state, history, model_state, best).
 
     Raises:
         TypeError: data, loss or parameters are of a kind that cannot be trained.
@@ -129,6 +166,8 @@ def fit(
         FileExistsError: the checkpoint folder holds another run's checkpoints and resume is False.
         BlockingIOError: another run is writing into the checkpoint folder; says which, and what can be done.
         OSError: the checkpoint folder cannot be written to; says why, before the first step if it can.
+        KeyboardInterrupt: Ctrl-C, at the end of a stretch of `every` steps; its `result` is what there was
+            then, and it says what is on disk. SIGTERM ends there too, with exit status 143.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -141,55 +180,98 @@ def fit(
         >>> round(float(result.params["a"]), 2), round(float(result.params["b"]), 2)
         (3.0, 1.0)
     """
-    if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
-        raise TypeError(
-            f"fit: the optimizer is {optimizer!r}, not an optax transform; call its factory first, as in "
-            "adam(learning_rate=0.001)."
+    optimizer, params = checked_optimizer(optimizer), checked_params(params)
+    checked_function(
+        "loss_fn",
+        loss_fn,
+        *(("params", "batch") if model_state is None else ("params", "model_state", "batch")),
+    )
+    if evaluate is not None:
+        checked_function(
+            "evaluate", evaluate, *(("params",) if model_state is None else ("params", "model_state"))
         )
-    if resume is not False and checkpoint is None:
-        raise ValueError(f"fit: resume = {resume} needs checkpoint=folder, to know where from.")
-    plan = Plan(steps, CHUNK if every is None else every, patience, allow_nonfinite)
-    folder = CheckpointFolder(checkpoint) if isinstance(checkpoint, str | os.PathLike) else checkpoint
+    if callback is not None:
+        checked_function("callback", callback, "moment")
+    if mode not in ("min", "max"):
+        raise ValueError(f"fit: mode = {mode!r}; it is 'min' or 'max'.")
+    if metric is not None and metric != TRAINING_LOSS and evaluate is None:
+        raise ValueError(f"fit: metric = {metric!r} needs evaluate=, which gives it.")
+    steps, every = (
+        checked_whole("fit", "steps", steps, 0),
+        checked_whole("fit", "every", CHUNK if every is None else every, 1),
+    )
+    first_batch = checked_whole("fit", "first_batch", first_batch, 0)
+    patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
+    batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
+    axes, key = checked_axes(mesh, data_axis), checked_key(key)
+    folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
-    carry = own_copy(start(transform, params, model_state))
-    recorder = Recorder()
-    identity = Identity(key, batch_size or 0, replacement)
+    with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
+        first = transform.init(params) if state is None else checked_state(state, transform, params)
+    carry = own_copy(Carry(params, first, model_state))
+    placement, given = None, jax.tree.map(lambda leaf: leaf.sharding, carry)
+    if mesh is not None:
+        placement, carry = place(mesh, axes, carry)
+    judge, recorder = Judge(metric, mode, patience), Recorder()
+    keeper = Keeper(folder, Identity(key, batch_size or 0, replacement), judge)
     source = None
     try:
-        found = None if folder is None else folder.begin(carry, identity, resume)
+        found = keeper.begin(carry, resume, steps)
         if found is not None:
-            if found.step > steps:
-                raise ValueError(
-                    f"fit: the checkpoint is of step {found.step}, which is more than steps = {steps}: ask "
-                    "for more steps, or resume from an earlier checkpoint by its step."
-                )
             carry = jax.tree.map(_placed_like, found.carry, carry)
             recorder.restore(found.history)
-        source = make_source(
-            data, key=key, batch_size=batch_size, replacement=replacement, first=recorder.steps
-        )
+        with named("fit"):
+            source = make_source(
+                data,
+                key=key,
+                batch_size=batch_size,
+                replacement=replacement,
+                first=first_batch + recorder.steps,
+                place=None if found is None else found.notes.get("place"),
+                keeps_place=folder is not None,
+            )
+        keeper.compare(found, transform, carry.params, source, allow_changes)
         layout = layout_that_pays(transform, carry.params) if mesh is None else None
+        draw = source.draw if placement is None else placement.on_all(source.draw)
         program = Program(
-            as_pytree_function(loss_fn), transform, source, model_state is not None, mesh, layout
+            as_pytree_function(loss_fn),
+            _on_device(transform, placement),
+            source,
+            draw,
+            model_state is not None,
+            placement,
+            layout,
         )
 
         def at_stop(carry: Carry, losses: np.ndarray) -> bool:
-            evaluation = _evaluation(evaluate, carry)
+            own = given_back(carry, given)
+            evaluation = _evaluation(evaluate, own)
             recorder.add_evaluation(recorder.steps, evaluation)
-            if folder is not None:
-                folder.write(Checkpoint(recorder.steps, carry, recorder.history("running")), identity)
+            keeper.judged(carry, recorder.steps, evaluation, losses)
+            keeper.write(carry, recorder, source.stands_at)
             report(recorder.steps, float(losses[-1]))
-            if callback is None:
-                return False
-            mine = own_copy(carry)
-            return bool(
-                callback(
-                    Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation)
+            ended = False
+            if callback is not None:
+                mine = own_copy(own)
+                moment = Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation)
+                ended = bool(callback(moment))
+            if pending.number is not None and recorder.steps < steps:
+                stop(
+                    "fit",
+                    pending.number,
+                    f"at step {recorder.steps}: {keeper.told()}",
+                    result(carry, "interrupted"),
                 )
-            )
+            return ended
 
-        with progress_bar(progress, steps, recorder.steps) as report:
-            carry, stopped = run(program, plan, carry, recorder, at_stop)
+        def result(carry: Carry, stopped: str) -> FitResult:
+            own = given_back(carry, given)
+            return FitResult(own.params, own.state, recorder.history(stopped), own.model_state, keeper.best)
+
+        plan = Plan(steps, every, judge, allow_nonfinite, first_batch)
+        until = f"at the end of this stretch of {every} steps"
+        with progress_bar(progress, steps, recorder.steps) as report, signals_wait("fit", until) as pending:
+            return result(*run(program, plan, carry, recorder, at_stop))
     except Exception as error:
         if folder is not None:
             folder.explain(error)
@@ -197,9 +279,7 @@ def fit(
     finally:
         if source is not None:
             source.close()
-        if folder is not None:
-            folder.end()
-    return FitResult(carry.params, carry.state, recorder.history(stopped), carry.model_state)
+        keeper.end()
 
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
@@ -212,3 +292,11 @@ def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, 
     arguments = (carry.params,) if carry.model_state is None else (carry.params, carry.model_state)
     values = evaluate(*arguments)
     return values if isinstance(values, dict) else {"value": values}
+
+
+def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:
+    # Its numbers are handed over once, not with every stretch. They stay weak: the dtype of a result is not
+    # theirs.
+    if placement is not None:
+        return placement.on_all(optimizer) if jax.process_count() > 1 else optimizer
+    return jax.device_put(optimizer)

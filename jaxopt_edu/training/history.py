@@ -76,27 +76,6 @@ class Recorder:
         self.losses = Rows(history.losses[:steps])
         self.metrics = {name: Rows(values[:steps]) for name, values in history.metrics.items()}
 
-    def watched(self, every: int) -> list[Any]:
-        """The values by which a run's improvement is judged, one for each evaluation.
-
-        The evaluations' only number, or the one named "loss"; without evaluations the mean training loss of
-        every stretch of steps.
-
-        Raises:
-            ValueError: there are several numbers, and none is named "loss".
-        """
-        if not self.evaluations:
-            losses = self.history("").losses
-            return [losses[begin : begin + every].mean() for begin in range(0, len(losses), every)]
-        if len(self.evaluations) == 1:
-            return list(next(iter(self.evaluations.values())).array())
-        if "loss" not in self.evaluations:
-            raise ValueError(
-                f"patience needs one number to watch: evaluate gives {list(self.evaluations)}, none of them "
-                'named "loss".'
-            )
-        return list(self.evaluations["loss"].array())
-
     def add_evaluation(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one evaluation.
 

@@ -1,6 +1,9 @@
 """What users write as a loss, in the one form that the loop works with."""
 
+import os
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -47,12 +50,18 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
     """
 
     def plain(params: Any, model_state: Any, batch: Any) -> tuple[jax.Array, Outcome]:
-        result = loss_fn(params, batch)
+        result = traced_call(loss_fn, "loss_fn", params, batch)
+        if isinstance(result, tuple) and len(result) != 2:
+            raise TypeError(
+                "loss_fn(params, batch) has to return a loss or (loss, metrics), not a tuple of "
+                f"{len(result)}; "
+                "(loss, model_state, metrics) needs model_state=."
+            )
         loss, metrics = result if isinstance(result, tuple) else (result, {})
         return _scalar(loss), Outcome(None, _metrics(metrics))
 
     def with_state(params: Any, model_state: Any, batch: Any) -> tuple[jax.Array, Outcome]:
-        result = loss_fn(params, model_state, batch)
+        result = traced_call(loss_fn, "loss_fn", params, model_state, batch)
         if not isinstance(result, tuple) or len(result) not in (2, 3):
             raise TypeError(
                 "with a model_state, loss_fn(params, model_state, batch) has to return (loss, model_state) "
@@ -65,8 +74,52 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
     return with_state if stateful else plain
 
 
+def traced_call(function: Callable[..., Any], what: str, *arguments: Any) -> Any:
+    """Call a function of the user's that is being compiled; say where it asks a traced array for its number.
+
+    Args:
+        function: the user's.
+        what: it is, for the error.
+        *arguments: what it is called with.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        TypeError: it asks for the number that an array will hold; names the line.
+    """
+    try:
+        return function(*arguments)
+    except jax.errors.JAXTypeError as error:
+        place = _line_of_the_user(error)
+        raise TypeError(
+            f"{what} is compiled, where arrays have no numbers yet{place}: leave out float(), int(), "
+            "bool(), if, and "
+            "NumPy, and use jax.numpy, jax.lax.cond or jnp.where."
+        ) from error
+
+
+def _line_of_the_user(error: BaseException) -> str:
+    ours = (os.path.dirname(jax.__file__), str(Path(__file__).parents[1]))
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(ours)
+    ]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f", and line {last.lineno} of {os.path.basename(last.filename)} asks for one ({last.line})"
+
+
 def _scalar(loss: Any) -> jax.Array:
-    loss = jnp.asarray(loss)
+    try:
+        loss = jnp.asarray(loss)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"loss_fn returned {type(loss).__name__} as its loss; it has to be one real number, such as "
+            "the mean over "
+            "the batch"
+            f"{': is a return statement missing?' if loss is None else '.'}"
+        ) from None
     if loss.shape != () or not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(
             f"loss_fn returned a loss of shape {loss.shape} and dtype {loss.dtype}; it has to be one real "

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import placed
+from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry, make_step
 from jaxopt_edu.training.objective import objective
 from jaxopt_edu.training.packing import of_products, pack_carry, unpack_carry
+from jaxopt_edu.training.placement import Placement
 from jaxopt_edu.training.sources import Source
 
 
@@ -27,17 +27,9 @@ class Plan:
 
     steps: int
     every: int
-    patience: int | None
+    judge: Judge
     allow_nonfinite: bool
-
-    def __post_init__(self) -> None:
-        for name, lowest in (("steps", 0), ("every", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if name == "patience" and value is None:
-                continue
-            whole = isinstance(value, int | float | np.number) and float(value).is_integer()
-            if isinstance(value, bool) or not whole or value < lowest:
-                raise ValueError(f"fit: {name} = {value!r} must be a whole number of at least {lowest}.")
+    first_batch: int = 0  # where the data begins
 
     def stretch(self, step: int) -> int:
         """How many steps to make from here without touching the host; stretches end at multiples of every."""
@@ -50,8 +42,9 @@ class Program(NamedTuple):
     loss_fn: Callable[..., Any]  # a pytree
     optimizer: Optimizer
     source: Source
+    draw: Callable[[Any], Any]  # the source's, with its arrays where the run is; a pytree
     stateful: bool
-    mesh: Mesh | None
+    placement: Placement | None
     layout: Layout | None  # how the steps may carry parameters and state, if not as they are
 
     def advance(
@@ -62,11 +55,11 @@ class Program(NamedTuple):
             carry,
             self.loss_fn,
             self.optimizer,
-            self.source.draw,
+            self.draw,
             entries,
             steps=steps,
             stateful=self.stateful,
-            mesh=self.mesh,
+            placement=self.placement,
             layout=self.layout,
         )
 
@@ -93,34 +86,43 @@ def run(
         plan: how long.
         carry: where to begin; its buffers are given away.
         recorder: the history so far; is added to.
-        at_stop: called after each stretch with the carry and the stretch's losses; True ends the run.
+        at_stop: called every `every` steps and at the end with the carry and the losses since; True ends the
+            run.
 
     Returns:
         The last carry, and why the run ended.
     """
-    if program.mesh is not None:
-        carry = placed(carry, NamedSharding(program.mesh, PartitionSpec()))
     held: list[Held] = []
+    since: list[np.ndarray] = []  # losses that at_stop has not seen
     while (step := recorder.steps) < plan.steps:
-        if _out_of_patience(recorder, plan):
-            return carry, f"no improvement in {plan.patience} evaluations, at step {step}"
+        if plan.judge.out_of_patience:
+            return carry, f"no improvement in {plan.judge.patience} evaluations, at step {step}"
         asked = plan.stretch(step)
         following = plan.stretch(step + asked) if step + asked < plan.steps else 0
-        entries, steps = program.source.entries(step, asked, following)
+        entries, steps = program.source.entries(plan.first_batch + step, asked, following)
         if steps == 0:
-            return carry, f"end of data at step {step}"
+            said = _ended(step, plan.steps)
+            if since:
+                at_stop(carry, np.concatenate(since))
+            return carry, said
+        if program.placement is not None:
+            entries = program.placement.on_all(entries)
         if not plan.allow_nonfinite:
             # The parameters that a stretch begins with are known to be good only when its first loss is;
             # until then the copy before is the one to go back to.
             held = [*held[-1:], Held(step, own_copy(carry), entries)]
         carry, losses, metrics = program.advance(carry, entries, steps)
-        losses = np.asarray(losses)
+        losses, metrics = jax.device_get((losses, metrics))
         recorder.add(losses, metrics)
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad) and not plan.allow_nonfinite:
             recorder.cut(step + int(bad[0]) + 1)
             return _go_back(program, held, recorder)
-        if at_stop(carry, losses):
+        since.append(losses)
+        if recorder.steps % plan.every and recorder.steps < plan.steps:
+            continue  # a stretch that a batch of another shape cut short
+        since, told = [], np.concatenate(since)
+        if at_stop(carry, told):
             return carry, f"stopped by the callback at step {recorder.steps}"
     return carry, "completed"
 
@@ -143,7 +145,7 @@ def _copy(carry: Carry) -> Carry:
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype).copy(), carry)
 
 
-@partial(jax.jit, static_argnames=("steps", "stateful", "mesh", "layout"), donate_argnums=0)
+@partial(jax.jit, static_argnames=("steps", "stateful", "placement", "layout"), donate_argnums=0)
 def _advance(
     carry: Carry,
     loss_fn: Callable[..., Any],
@@ -153,26 +155,51 @@ def _advance(
     *,
     steps: int,
     stateful: bool,
-    mesh: Mesh | None,
+    placement: Placement | None,
     layout: Layout | None,
 ) -> tuple[Carry, jax.Array, dict[str, jax.Array]]:
     def split_draw(entry: Any) -> Any:
         batch = draw(entry)
-        if mesh is None:
-            return batch
-        split = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
-        return jax.tree.map(
-            lambda leaf: jax.lax.with_sharding_constraint(leaf, split) if jnp.ndim(leaf) else leaf, batch
-        )
+        return batch if placement is None else placement.split(batch)
 
     if layout is not None:
         batch = jax.eval_shape(lambda: split_draw(jax.tree.map(lambda leaf: leaf[0], entries)))
         loss = objective(loss_fn, stateful=stateful)
         layout = layout if of_products(loss, layout, carry.params, carry.model_state, batch) else None
     step = make_step(loss_fn, optimizer, split_draw, stateful=stateful, layout=layout)
+    if placement is not None:
+        return _split_over_devices(step, carry, entries, steps, placement)
     begun = carry if layout is None else pack_carry(layout, carry)
     ended, (losses, metrics) = jax.lax.scan(step, begun, entries, length=steps)
     return ended if layout is None else unpack_carry(layout, ended), losses, metrics
+
+
+def _split_over_devices(
+    step: Callable[[Carry, Any], Any], carry: Carry, entries: Any, steps: int, placement: Placement
+) -> tuple[Carry, jax.Array, dict[str, jax.Array]]:
+    def kept_step(carry: Carry, entry: Any) -> Any:
+        carry, outcome = step(carry, entry)
+        return placement.kept(carry), outcome
+
+    ended, told = jax.lax.scan(kept_step, carry, entries, length=steps)
+    return ended, *placement.everywhere(told)
+
+
+def _ended(step: int, steps: int) -> str:
+    if step == 0:
+        raise ValueError(
+            "fit: data gave no batch at all; an iterator that was read before is at its end: make a new "
+            "one, or "
+            "pass what can be iterated again."
+        )
+    warnings.warn(
+        f"fit stopped: the data ended after {step} of {steps} steps; pass what can be iterated again (a "
+        "list of "
+        "batches, a loader) for further epochs.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return f"end of data at step {step}"
 
 
 def _go_back(program: Program, held: list[Held], recorder: Recorder) -> tuple[Carry, str]:
@@ -200,12 +227,3 @@ def _go_back(program: Program, held: list[Held], recorder: Recorder) -> tuple[Ca
         )
     warnings.warn(f"fit stopped: {said}.", RuntimeWarning, stacklevel=4)
     return carry, said
-
-
-def _out_of_patience(recorder: Recorder, plan: Plan) -> bool:
-    if plan.patience is None:
-        return False
-    values = [float(value) for value in recorder.watched(plan.every)]
-    # NaN is no improvement, and anything is one over it.
-    values = np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-    return len(values) > 0 and len(values) - 1 - int(np.argmin(values)) >= plan.patience

@@ -5,17 +5,17 @@ makes a batch of one entry (`draw`). The batches depend on the key and the step 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
+from jax.tree_util import Partial, all_leaves
 
+from jaxopt_edu.training.arrays import all_arrays, as_arrays, is_array_like, is_table
+from jaxopt_edu.training.iterators import IteratorSource
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.order import shuffled_indices
 
@@ -24,6 +24,11 @@ class Source(Protocol):
     """Batches for any stretch of steps."""
 
     draw: Callable[[Any], Any]  # a pytree: passed to the compiled loop
+
+    @property
+    def stands_at(self) -> dict[str, Any] | None:
+        """Where a loader that knows its place is after the last entries, as JSON; None for all others."""
+        ...
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """What to scan over from step `first` on, and for how many steps; 0 at the data's end.
@@ -69,6 +74,8 @@ class DrawnIndices:
 class ArraySource:
     """Batches out of arrays that lie on the device."""
 
+    stands_at = None
+
     def __init__(self, arrays: Any, key: jax.Array | None, batch_size: int | None, replacement: bool) -> None:
         sizes = {jax.tree_util.keystr(path): np.shape(leaf)[:1] for path, leaf in _paths(arrays)}
         if len(set(sizes.values())) != 1 or () in sizes.values():
@@ -79,18 +86,29 @@ class ArraySource:
         self.examples = next(iter(sizes.values()))[0]
         if self.examples == 0:
             raise ValueError("data: the leading axis of the arrays has length 0; there are no examples.")
-        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
-        if batch_size is not None and not (whole and batch_size >= 1):
-            raise ValueError(f"batch_size = {batch_size!r} must be a whole number of at least 1.")
+        if batch_size is not None:
+            whole = isinstance(batch_size, int | float | np.number) and not isinstance(batch_size, bool)
+            if not (whole and float(batch_size).is_integer() and batch_size >= 1):
+                raise ValueError(f"batch_size = {batch_size!r} must be a whole number of at least 1.")
+            batch_size = int(batch_size)
+            if batch_size > self.examples and not replacement:
+                raise ValueError(
+                    f"batch_size = {batch_size} is more than the {self.examples} examples of the data; "
+                    "leave it out "
+                    "to take all of them at every step, or draw with replacement=True."
+                )
         if batch_size is not None and key is None:
             raise ValueError("drawing batches needs a key: pass key=jax.random.key(0).")
         self.key, self.batch_size, self.replacement = key, batch_size, replacement
-        arrays = jax.tree.map(jnp.asarray, arrays)
+        self.arrays = arrays
+        arrays = jax.tree.map(_on_device, arrays)
         self.draw = Partial(_whole, arrays) if batch_size is None else Partial(_take, arrays)
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """Indices into the arrays, shape (steps, batch_size); None where every batch is all examples."""
-        return _jitted_entries(self.recipe, self.key, self.place(first), steps=steps), steps
+        if self.batch_size is None:
+            return None, steps
+        return _jitted_entries(self.recipe, self.key, _numbers(self.place(first)), steps=steps), steps
 
     @property
     def recipe(self) -> "Recipe":
@@ -113,6 +131,8 @@ class ArraySource:
 class SampleSource:
     """Batches made by a pure function of a random key."""
 
+    stands_at = None
+
     def __init__(self, sample: Callable[[jax.Array], Any], key: jax.Array | None) -> None:
         if key is None:
             raise ValueError("a function sample(key) needs a key: pass key=jax.random.key(0).")
@@ -121,7 +141,7 @@ class SampleSource:
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """One key a step."""
-        return _jitted_entries(self.recipe, self.key, self.place(first), steps=steps), steps
+        return _jitted_entries(self.recipe, self.key, _numbers(self.place(first)), steps=steps), steps
 
     @property
     def recipe(self) -> "Recipe":
@@ -141,6 +161,7 @@ class NoSource:
 
     # Python will bind a partial that is found on the class, and warns of it from 3.13 on.
     draw = staticmethod(Partial(lambda entry: entry))
+    stands_at = None
 
     def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
         """Nothing."""
@@ -159,63 +180,28 @@ class NoSource:
         """Nothing to let go of."""
 
 
-class IteratorSource:
-    """Batches from the host, read ahead by a thread while the device works.
-
-    The iterator begins anew with each run, so a resumed run passes over the batches of the steps already
-    made. Every batch is copied: an iterator may fill the same buffer again and again.
-    """
-
-    # Python will bind a partial that is found on the class, and warns of it from 3.13 on.
-    draw = staticmethod(Partial(lambda entry: entry))
-
-    def __init__(self, batches: Iterable[Any], first: int) -> None:
-        self.batches = islice(iter(batches), first, None)
-        self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jaxopt-edu-data")
-        self.ahead: Future | None = None
-        self.left_over: list[Any] = []
-        self.closed = False
-
-    def entries(self, first: int, steps: int, following: int) -> tuple[Any, int]:
-        """Batches stacked along a new leading axis; fewer than asked for where their shape changes."""
-        ahead = self.ahead or self.reader.submit(self._read, steps)
-        read = ahead.result()
-        # After a stretch that was cut short the next one is not the one foretold.
-        foretold = len(read) == steps and following
-        self.ahead = self.reader.submit(self._read, following) if foretold else None
-        return (jax.tree.map(lambda *leaves: np.stack(leaves), *read), len(read)) if read else (None, 0)
-
-    def close(self) -> None:
-        """Stop reading ahead; waits for the batch that is being read."""
-        self.closed = True
-        self.reader.shutdown(cancel_futures=True)
-
-    def _read(self, steps: int) -> list[Any]:
-        read, self.left_over = self.left_over, []
-        for batch in islice(self.batches, steps - len(read)):
-            batch = jax.tree.map(lambda leaf: np.asarray(leaf).copy(), batch)
-            if read and _kinds(batch) != _kinds(read[0]):
-                # Such as a last batch that is smaller: it begins a stretch of its own.
-                self.left_over = [batch]
-                break
-            read.append(batch)
-            if self.closed:
-                break
-        return read
-
-
 def make_source(
-    data: Any, *, key: jax.Array | None, batch_size: int | None, replacement: bool, first: int
+    data: Any,
+    *,
+    key: jax.Array | None,
+    batch_size: int | None,
+    replacement: bool,
+    first: int,
+    place: dict[str, Any] | None = None,
+    keeps_place: bool = False,
 ) -> Source:
     """Find out what kind of data it is.
 
     Args:
-        data: a pytree of arrays with a leading example axis; a function `sample(key) -> batch`; an iterator
-            of batches; or None.
+        data: a pytree of arrays with a leading example axis (or of what `as_arrays` makes arrays of); a
+            function
+            `sample(key) -> batch`; an iterator or an iterable of batches; or None.
         key: a `jax.random` key, for arrays in batches and for functions.
         batch_size: examples in a batch of arrays; None for all of them.
         replacement: draw examples independently instead of in shuffled epochs.
         first: the step at which the run begins; above 0 if it was resumed.
+        place: of a loader that knows its place, where to begin.
+        keeps_place: whether the place will be asked for.
 
     Returns:
         The source.
@@ -231,12 +217,13 @@ def make_source(
         return SampleSource(data, key)
     # Before its leaves are asked for, which JAX warns against.
     if isinstance(data, Iterator):
-        return IteratorSource(data, first)
-    leaves = jax.tree.leaves(data)
-    if leaves and all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves):
-        return ArraySource(data, key, batch_size, replacement)
+        return IteratorSource(data, first, place, keeps_place=keeps_place)
+    known = is_table(data) or is_array_like(data) or all_arrays(data)
+    tree = not all_leaves([data]) and bool(jax.tree.leaves(data))
+    if known or (tree and not isinstance(data, list)):
+        return ArraySource(as_arrays("data", data), key, batch_size, replacement)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
-        return IteratorSource(data, first)
+        return IteratorSource(data, first, place, keeps_place=keeps_place)
     raise TypeError(
         f"data is {type(data).__name__}; it has to be a pytree of arrays with a leading example axis, a "
         "function sample(key) -> batch, an iterator of batches, or None."
@@ -245,6 +232,15 @@ def make_source(
 
 def _paths(tree: Any) -> Iterator[tuple[Any, Any]]:
     return iter(jax.tree_util.tree_flatten_with_path(tree)[0])
+
+
+def _on_device(leaf: Any) -> jax.Array:
+    # Asked for by name, as jax.transfer_guard wants it.
+    return leaf if isinstance(leaf, jax.Array) else jax.device_put(leaf)
+
+
+def _numbers(place: tuple[int, int]) -> jax.Array:
+    return jax.device_put(np.array(place, np.int32))
 
 
 def _take(arrays: Any, rows: jax.Array) -> Any:
@@ -265,9 +261,5 @@ def _step_keys(key: jax.Array, place: tuple[Any, Any], steps: int) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("recipe", "steps"))
-def _jitted_entries(recipe: Recipe, key: jax.Array | None, place: tuple[int, int], *, steps: int) -> Any:
-    return recipe(key, place, steps)
-
-
-def _kinds(batch: Any) -> Any:
-    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), batch)
+def _jitted_entries(recipe: Recipe, key: jax.Array | None, place: jax.Array, *, steps: int) -> Any:
+    return recipe(key, (place[0], place[1]), steps)

@@ -107,8 +107,13 @@ def test_resume_begins_anew_where_there_is_nothing(tmp_path):
     assert_same_run(fit(checkpoint=tmp_path / "new", resume=True), fit())
 
 
-def test_another_learning_rate_may_go_on(folder):
-    result = fit(optimizer=jo.adam(learning_rate=0.01), checkpoint=folder, resume=True)
+def test_another_learning_rate_goes_on_when_told(folder):
+    before = contents(folder)
+    slower = {"optimizer": jo.adam(learning_rate=0.01), "checkpoint": folder, "resume": True}
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.1 and is 0\.01\. Pass allow_changes=True"):
+        fit(**slower)
+    assert contents(folder) == before
+    result = fit(**slower, allow_changes=True)
     np.testing.assert_array_equal(result.history.losses[:9], fit().history.losses[:9])
     assert not np.array_equal(result.history.losses[9:], fit().history.losses[9:])
 

@@ -291,7 +291,7 @@ def test_double_precision(x64):
     ],
 )
 def test_numbers_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         jo.fit(loss_fn, PARAMS, jo.adam(), DATA, **({"steps": 3} | options))
 
 

@@ -65,18 +65,6 @@ def test_bfloat16_becomes_float32_without_loss():
         assert found.tolist() == [1.0078125, 3.0]
 
 
-@pytest.mark.parametrize(
-    ("evaluations", "watched"),
-    [([{}, {}], [3.5, 2.0]), ([{"value": 9.0}], [9.0]), ([{"loss": 1.0, "other": 2.0}], [1.0])],
-)
-def test_what_patience_watches(evaluations, watched):
-    recorder = Recorder()
-    recorder.add(np.array([4.0, 3.0, 2.0], np.float32), {})
-    for values in evaluations:
-        recorder.add_evaluation(2, values)
-    assert [float(value) for value in recorder.watched(2)] == watched
-
-
 def test_a_refused_evaluation_leaves_no_trace():
     recorder = recorded()
     with pytest.raises(TypeError, match="evaluate gave 'high' for 'loss'"):

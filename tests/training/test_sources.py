@@ -92,9 +92,11 @@ def test_replacement_draws_independently():
     assert counts.std() > 1
 
 
-def test_a_batch_may_exceed_the_examples():
-    batches = fit(EXAMPLES[:3], steps=4, batch_size=6, key=KEY).history.metrics["batch"]
-    np.testing.assert_array_equal(np.sort(batches, axis=1), np.tile([0, 0, 1, 1, 2, 2], (4, 1)))
+def test_a_batch_beyond_the_examples_is_refused():
+    with pytest.raises(ValueError, match=r"fit: batch_size = 6 is more than the 3 examples.*leave it out"):
+        fit(EXAMPLES[:3], steps=4, batch_size=6, key=KEY)
+    drawn = fit(EXAMPLES[:3], steps=4, batch_size=6, key=KEY, replacement=True).history.metrics["batch"]
+    assert drawn.shape == (4, 6)
 
 
 def test_all_leaves_of_a_tree_are_drawn_alike():
@@ -125,7 +127,8 @@ def test_a_sampler_that_carries_arrays_is_a_sampler():
 
 
 def test_the_end_of_the_data_is_a_clean_end():
-    result = fit(numbers(length=20), every=10)
+    with pytest.warns(RuntimeWarning, match="the data ended after 20 of 50 steps"):
+        result = fit(numbers(length=20), every=10)
     assert result.history.stopped == "end of data at step 20"
     np.testing.assert_array_equal(result.history.metrics["batch"][:, 0], np.arange(20))
     np.testing.assert_array_equal(result.history.evaluated_at, [10, 20])
@@ -133,9 +136,16 @@ def test_the_end_of_the_data_is_a_clean_end():
 
 
 def test_no_batch_at_all():
-    result = fit(iter([]))
-    assert result.history.stopped == "end of data at step 0"
-    assert float(result.params) == np.float32(0.1)
+    used_up = numbers(length=4)
+    fit(used_up, steps=4)
+    for empty in (used_up, iter([]), NothingInIt()):
+        with pytest.raises(ValueError, match=r"fit: data gave no batch at all.*make a new one"):
+            fit(empty)
+
+
+class NothingInIt:
+    def __iter__(self):
+        return iter([])
 
 
 def test_the_last_batch_may_be_smaller():
@@ -143,7 +153,8 @@ def test_the_last_batch_may_be_smaller():
         return (w - jnp.mean(batch)) ** 2, {"mean": jnp.mean(batch)}
 
     batches = [*numbers(length=13), np.full(2, 13, np.float32)]
-    result = jo.fit(loss, jnp.array(0.1), OPT, iter(batches), steps=STEPS, every=10)
+    with pytest.warns(RuntimeWarning, match="ended after 14"):
+        result = jo.fit(loss, jnp.array(0.1), OPT, iter(batches), steps=STEPS, every=10)
     np.testing.assert_array_equal(result.history.metrics["mean"], np.arange(14))
     assert result.history.stopped == "end of data at step 14"
 
@@ -155,7 +166,7 @@ def test_a_change_of_shape_makes_no_extra_steps():
     batches = (np.full(2 if step < 5 else 3, step, np.float32) for step in count())
     result = jo.fit(loss, jnp.array(0.1), OPT, batches, steps=22, every=10)
     np.testing.assert_array_equal(result.history.metrics["mean"], np.arange(22))
-    np.testing.assert_array_equal(result.history.evaluated_at, [5, 10, 20, 22])
+    np.testing.assert_array_equal(result.history.evaluated_at, [10, 20, 22])
 
 
 def test_shapes_may_change_all_the_time():
@@ -244,7 +255,8 @@ def assert_no_reader():
 
 def test_a_resumed_iterator_that_is_too_short(tmp_path):
     fit(numbers(), steps=20, every=10, checkpoint=tmp_path)
-    result = fit(numbers(length=15), every=10, checkpoint=tmp_path, resume=True)
+    with pytest.warns(RuntimeWarning, match="the data ended after 20 of 50 steps"):
+        result = fit(numbers(length=15), every=10, checkpoint=tmp_path, resume=True)
     assert result.history.stopped == "end of data at step 20"
 
 
@@ -260,10 +272,10 @@ def test_a_torch_loader():
         x, y = batch
         return w**2, {"x": jnp.sum(x), "y": jnp.sum(y)}
 
-    result = jo.fit(loss, jnp.array(0.1), OPT, loader, steps=STEPS)
-    np.testing.assert_array_equal(result.history.metrics["x"], [6, 22, 17])
-    np.testing.assert_array_equal(result.history.metrics["y"], [-6, -22, -17])
-    assert result.history.stopped == "end of data at step 3"
+    result = jo.fit(loss, jnp.array(0.1), OPT, loader, steps=8)
+    np.testing.assert_array_equal(result.history.metrics["x"], [6, 22, 17, 6, 22, 17, 6, 22])
+    np.testing.assert_array_equal(result.history.metrics["y"], -result.history.metrics["x"])
+    assert result.history.stopped == "completed"
 
 
 @pytest.mark.parametrize(
@@ -286,7 +298,7 @@ def test_a_sampler_without_a_key_is_refused():
         fit(sample)
 
 
-@pytest.mark.parametrize("data", [3.0, "batches.npy", {"x": 1.0}, {}, (1, 2)])
+@pytest.mark.parametrize("data", [3.0, "batches.npy", {}, ()])
 def test_other_kinds_of_data_are_refused(data):
     with pytest.raises(TypeError, match=rf"data is {type(data).__name__}; it has to be"):
         make_source(data, key=KEY, batch_size=None, replacement=False, first=0)

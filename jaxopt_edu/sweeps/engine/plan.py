@@ -9,9 +9,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.tree_util import Partial
 
+from jaxopt_edu.fingerprints import fingerprint, program_fingerprint
 from jaxopt_edu.sweeps.engine.batches import INITIAL, PairedBatches, seed_keys
 from jaxopt_edu.sweeps.engine.lanes import first_params
-from jaxopt_edu.sweeps.folder.identity import fingerprint, program_fingerprint
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import Mode
 

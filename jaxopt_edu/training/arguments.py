@@ -1,0 +1,172 @@
+"""What `fit` is called with, checked before the first step: a mistake is one line that names the argument."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from jaxopt_edu.core.checks import check_matches, check_parameters
+from jaxopt_edu.storage import is_key
+from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
+
+
+@contextmanager
+def named(owner: str) -> Iterator[None]:
+    """Let the errors of what is called begin with the name of the function that the user called."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError) or str(error).startswith(f"{owner}:"):
+            raise
+        raise type(error)(f"{owner}: {error}") from error
+
+
+def checked_key(key: Any) -> jax.Array | None:
+    """One random key of the newer kind; one of the older kind (uint32 integers) is made into that.
+
+    Raises:
+        TypeError: it is no single key.
+
+    >>> checked_key(jax.random.PRNGKey(0)) == jax.random.key(0)
+    Array(True, dtype=bool)
+    """
+    if key is None or (is_key(key) and key.shape == ()):
+        return key
+    if isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.ndim == 1:
+        try:
+            return jax.random.wrap_key_data(jnp.asarray(key))
+        except (TypeError, ValueError):
+            pass  # as many integers as no key has: told below
+    shown = f"an array of {key.dtype}{list(key.shape)}" if hasattr(key, "shape") else repr(key)
+    raise TypeError(f"fit: key = {shown} is not a single random key; give jax.random.key(0).")
+
+
+def checked_function(name: str, function: Any, *arguments: str) -> None:
+    """Refuse what cannot be called with so many arguments.
+
+    Args:
+        name: of fit's argument.
+        function: what was given.
+        *arguments: what it will be called with.
+
+    Raises:
+        TypeError: it is no function, or takes other arguments.
+    """
+    call = f"{name.removesuffix('_fn')}({', '.join(arguments)})"
+    if not callable(function):
+        raise TypeError(f"fit: {name} = {function!r} is not a function; it is called as {call}.")
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"fit: {name} is called as {call}, but its signature does not allow that: {error}."
+        ) from None
+    except ValueError:
+        pass  # some builtins have no signature to be seen
+
+
+def checked_optimizer(optimizer: Any) -> Any:
+    """Refuse what is no optimizer.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"fit: the optimizer is {optimizer!r}, not an optax transform; call its factory first, as in "
+            "adam(learning_rate=0.001)."
+        )
+    return optimizer
+
+
+def checked_state(state: Any, optimizer: optax.GradientTransformation, params: Any) -> Any:
+    """An optimizer's state that belongs to these parameters.
+
+    Raises:
+        ValueError: it is another optimizer's, or one of other parameters; names what differs.
+    """
+    wanted = jax.eval_shape(optimizer.init, params)
+    try:
+        check_matches("entry of the state", state, "entry of this optimizer's own", wanted)
+    except ValueError as error:
+        said = str(error).split(". ")[0]
+        raise ValueError(
+            f"fit: state is not one that this optimizer has for these parameters: {said}. Give the state, "
+            "the "
+            "optimizer and the parameters of one run."
+        ) from None
+    for (path, leaf), like in zip(
+        jax.tree_util.tree_flatten_with_path(state)[0], jax.tree.leaves(wanted), strict=True
+    ):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        if dtype != like.dtype:
+            raise ValueError(
+                f"fit: state{jax.tree_util.keystr(path)} is {dtype}, but for these parameters it is "
+                f"{like.dtype}."
+            )
+    return state
+
+
+def checked_params(params: Any) -> Any:
+    """Parameters that can be trained.
+
+    Raises:
+        TypeError: a leaf cannot; names it.
+    """
+    check_parameters(params)
+    return params
+
+
+def checked_folder(checkpoint: Any, resume: Any) -> Checkpoints | None:
+    """Where checkpoints go.
+
+    Raises:
+        TypeError: it is no folder.
+        ValueError: resume has no folder to begin from, or is no step.
+    """
+    if not (isinstance(resume, bool) or (isinstance(resume, int | np.integer) and resume >= 0)):
+        raise ValueError(f"fit: resume = {resume!r}; it is True, False, or the step of a checkpoint.")
+    if resume is not False and checkpoint is None:
+        raise ValueError(f"fit: resume = {resume} needs checkpoint=folder, to know where from.")
+    if checkpoint is None or isinstance(checkpoint, Checkpoints):
+        return checkpoint
+    try:
+        return CheckpointFolder(checkpoint)
+    except TypeError:
+        raise TypeError(
+            f"fit: checkpoint = {checkpoint!r} is no folder; give its path, a CheckpointFolder or an "
+            "OrbaxFolder."
+        ) from None
+
+
+def checked_axes(mesh: Any, data_axis: Any) -> tuple[str, ...]:
+    """The axes of a mesh along which data is split; none without a mesh.
+
+    Raises:
+        TypeError: it is no mesh.
+        ValueError: the mesh has no such axis.
+    """
+    if mesh is None:
+        if data_axis is not None:
+            raise ValueError(
+                f"fit: data_axis = {data_axis!r} needs the mesh that has it: mesh=jax.make_mesh(...)."
+            )
+        return ()
+    if not isinstance(mesh, Mesh):
+        raise TypeError(
+            f"fit: mesh = {mesh!r} is no mesh of devices; give jax.make_mesh((jax.device_count(),), "
+            "('data',))."
+        )
+    axes = mesh.axis_names[:1] if data_axis is None else data_axis
+    axes = (axes,) if isinstance(axes, str) else tuple(axes)
+    if unknown := [axis for axis in axes if axis not in mesh.axis_names]:
+        raise ValueError(
+            f"fit: data_axis = {unknown[0]!r} is no axis of the mesh, which has {mesh.axis_names}."
+        )
+    return axes
