@@ -12,13 +12,14 @@ import optax
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.fingerprints import fingerprint
 from jaxopt_edu.sweeps import arguments
 from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
 from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
 from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
-from jaxopt_edu.sweeps.folder.identity import fingerprint, optimizer_keys
+from jaxopt_edu.sweeps.folder.identity import optimizer_keys
 from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
