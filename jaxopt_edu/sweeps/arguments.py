@@ -84,6 +84,20 @@ def seed_list(seeds: Any) -> tuple[int, ...]:
     return tuple(listed)
 
 
+def one_of_each(**numbers: Any) -> None:
+    """Refuse a list where a sweep has one number for all its runs; says how to try several.
+
+    Raises:
+        TypeError: one of them is a list.
+    """
+    for name, given in numbers.items():
+        if np.ndim(given) == 1 and not isinstance(given, str):
+            raise TypeError(
+                f"sweep: {name} = {given!r}: all runs of a sweep have the same; for several, "
+                f"[sweep(…, {name}=n) for n in {given!r}], each with a path of its own."
+            )
+
+
 def function(name: str, given: Any, call: str) -> Callable[..., Any]:
     """A function that can be passed to compiled code.
 

@@ -123,6 +123,7 @@ def sweep(
     # What is moved between host and devices here is meant to be: a guard looks for what is not.
     with jax.transfer_guard("allow"):
         transforms, seeds = arguments.transforms(optimizers), arguments.seed_list(seeds)
+        arguments.one_of_each(steps=steps, batch_size=batch_size)
         steps, keep = checked_whole("sweep", "steps", steps), checked_whole("sweep", "keep", keep, 0)
         every = -(-steps // EVALUATIONS) if every is None else checked_whole("sweep", "every", every)
         size = None if chunk_size == "auto" else checked_whole("sweep", "chunk_size", chunk_size)

@@ -122,6 +122,31 @@ def test_the_best_runs_are_kept(result):
         assert getattr(best.state, "count", STEPS) == STEPS
 
 
+def test_the_best_run_goes_on_from_where_it_ended(tmp_path):
+    def loss(w, batch):
+        return jnp.sum((w - 1) ** 2)
+
+    def stateful(w, count, batch):
+        return loss(w, batch), count + 1
+
+    start = jnp.zeros(3)
+    whole = jo.sweep(loss, start, ADAMS, steps=5).top[0]
+    half = jo.sweep(stateful, start, ADAMS, steps=3, model_state=jnp.zeros((), jnp.int32), path=tmp_path).top[
+        0
+    ]
+    stored = jo.sweeps.load(tmp_path).top[0]
+    assert (half.step, int(half.model_state), whole.model_state) == (3, 3, None)
+    assert (stored.step, [int(leaf) for leaf in stored.model_state.values()]) == (3, [3])
+    assert half.optimizer == whole.optimizer
+    params: Any = half.params
+    state: Any = half.state
+    for _ in range(2):
+        updates, state = half.optimizer.update(jax.grad(loss)(params, None), state, params)
+        params = params + updates
+    np.testing.assert_allclose(params, whole.params, rtol=1e-6)
+    assert int(state.count) == int(whole.state.count) == 5
+
+
 def test_a_diverging_run_is_frozen_and_touches_nobody():
     wild = [jo.sgd(rate) for rate in (0.01, 1e20, 0.1, 0.3)]
     found = run(wild)

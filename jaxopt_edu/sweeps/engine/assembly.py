@@ -56,7 +56,10 @@ def assemble(
             row, column = rows[best.row], columns[best.column]
             carry = restored(best.carry, _like(plan, final[row]))
             number = row * len(seeds) + column
-            top.append(TopRun(number, final[row], seeds[column], best.value, carry.params, carry.state))
+            run = TopRun(number, final[row], seeds[column], best.value, carry.params, carry.state)
+            top.append(
+                run._replace(step=int(result.made[best.row, best.column]), model_state=carry.model_state)
+            )
     top.sort(key=lambda run: (plan.oriented(run.value), run.number))
     states = np.where(diverged, "DIVERGED", np.where(made == plan.steps, "COMPLETE", "PRUNED"))
     return SweepResult(

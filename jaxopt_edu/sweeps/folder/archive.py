@@ -46,7 +46,7 @@ def write_result(result: SweepResult, folder: Path) -> None:
     (folder / MANIFEST).unlink(missing_ok=True)
     arrays = {"evaluated_at": result.evaluated_at, "made": result.made, "states": _codes(result.states)}
     arrays |= {f"curves/{name}": values for name, values in result.curves.items()}
-    top = [{"params": run.params, "state": run.state} for run in result.top]
+    top = [{"params": run.params, "state": run.state, "model_state": run.model_state} for run in result.top]
     save(folder / ARRAYS, top, extra=arrays)
     content = {
         # By which it is known that both were written together.
@@ -162,6 +162,8 @@ def load(
                     run["value"],
                     _below(f"{place}/params", leaves),
                     _below(f"{place}/state", leaves),
+                    int(arrays["made"].ravel()[run["number"]]),
+                    _below(f"{place}/model_state", leaves) or None,
                 )
                 for place, run in enumerate(content["top"])
             ),

@@ -25,7 +25,9 @@ class TopRun(NamedTuple):
     seed: int
     value: float  # of the metric that runs are ranked by, at the run's end
     params: Any
-    state: Any
+    state: Any  # the optimizer's, from which params go on
+    step: int = 0  # how many steps it made
+    model_state: Any = None  # None for a model without
 
 
 class Best(NamedTuple):
