@@ -19,7 +19,7 @@ from jaxopt_edu import schedules
 from jaxopt_edu.core import distributions
 from jaxopt_edu.core.distributions import Distribution
 from jaxopt_edu.core.hints import hint
-from jaxopt_edu.core.lifting import lift
+from jaxopt_edu.core.lifting import Lifted, lift
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.sweeps.space.settings import grid, sample
@@ -241,11 +241,27 @@ def _factory(name: str) -> Callable[..., Optimizer]:
     known = {factory.__name__: factory for factory in OPTIMIZERS}
     if name in known:
         return known[name]
+    return optax_factory(name)
+
+
+def optax_factory(name: str) -> Lifted:
+    """One of optax's factories, lifted.
+
+    Args:
+        name: such as "optax.lion".
+
+    Returns:
+        The lifted factory.
+
+    Raises:
+        ValueError: optax has none of this name, or it is none that can be lifted.
+    """
     module, _, function = name.partition(".")
-    if module != "optax" or function.startswith("_") or not hasattr(optax, function):
+    factory: Any = getattr(optax, function, None)
+    if module != "optax" or function.startswith("_") or not callable(factory):
         raise ValueError(f"there is no optimizer {name!r}; choose from {_optimizers()}.")
     try:
-        return lift(getattr(optax, function))
+        return lift(factory)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
 

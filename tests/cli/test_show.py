@@ -74,3 +74,13 @@ def test_on_a_terminal_the_code_is_the_same_in_colour(capsys, monkeypatch):
     page = sys.modules["jaxopt_edu.optimizers.descent.sgd"]
     for line in inspect.getsource(page.rule).splitlines():
         assert line in plain
+
+
+def test_one_of_optax_is_shown_too(capsys):
+    assert main(["show", "optax.adamw"]) == 0
+    printed = capsys.readouterr().out
+    assert "Adam with weight decay" in printed
+    assert "weight_decay" in printed
+    assert "0x" not in printed
+    assert main(["show", "optax.nothing"]) == 2
+    assert "there is no optimizer 'optax.nothing'" in capsys.readouterr().err
