@@ -258,7 +258,7 @@ def optax_factory(name: str) -> Lifted:
     """
     module, _, function = name.partition(".")
     factory: Any = getattr(optax, function, None)
-    if module != "optax" or function.startswith("_") or not callable(factory):
+    if module != "optax" or function.startswith("_") or factory is None:
         raise ValueError(f"there is no optimizer {name!r}; choose from {_optimizers()}.")
     try:
         return lift(factory)
