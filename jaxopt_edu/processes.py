@@ -39,9 +39,16 @@ class Peers:
     def join(self) -> None:
         """Let the others see this process; all of them have to call it. Nothing happens if it is alone."""
         if jax.process_count() > 1:
-            self._lock = self._lock_of(jax.process_index())
-            self._lock.take()
-            wait_for_all("all processes can be seen")
+            done_by_all(f"be seen in {self.folder}", self._take, lambda _: 0)
+
+    def _take(self) -> None:
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"{self.who}: process {jax.process_index()} does not see the folder {self.folder} that "
+                "process 0 writes into: the folder has to be on a disk that all of them share."
+            )
+        self._lock = self._lock_of(jax.process_index())
+        self._lock.take()
 
     def leave(self) -> None:
         """Let the others see it no more; one that goes because another was lost stays in sight to its end."""

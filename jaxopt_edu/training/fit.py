@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import placed_array
+from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (
     checked_axes,
     checked_folder,
@@ -283,7 +283,7 @@ def fit(
 
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
-    return placed_array(loaded, given.sharding) if given.committed else loaded
+    return placed(loaded, given.sharding) if given.committed else loaded
 
 
 def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, Any]:

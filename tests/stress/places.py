@@ -20,6 +20,8 @@ from tests.sweeps.regression import assert_same, run
 from tests.training import test_crash as fit_crash
 
 OPT = jo.adam(0.1)
+# Steps, with a checkpoint at every second: long enough for the second process to come while the first writes.
+WRITTEN = 1000
 
 
 def reason_for_no_disk() -> str | None:
@@ -79,12 +81,12 @@ def full_disk(place: Path, moments: random.Random, times: int) -> Outcome:
 def two_writers(place: Path, moments: random.Random, times: int) -> Outcome:
     """Two processes fit into one folder: one is refused by name, the other's run is as if alone."""
     wrong = []
-    alone = launch(fit_crash.__file__, place, place / "alone", place / "alone.npz", 4000)
+    alone = launch(fit_crash.__file__, place, place / "alone", place / "alone.npz", WRITTEN)
     alone.communicate(timeout=600)
     for number in range(times):
         folder = place / f"run-{number}"
         both = [
-            launch(fit_crash.__file__, place, folder, place / f"{number}-{i}.npz", 4000) for i in range(2)
+            launch(fit_crash.__file__, place, folder, place / f"{number}-{i}.npz", WRITTEN) for i in range(2)
         ]
         errors = [process.communicate(timeout=600)[1] for process in both]
         ended = [process.returncode for process in both]
