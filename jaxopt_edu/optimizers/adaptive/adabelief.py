@@ -27,6 +27,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
@@ -56,6 +57,7 @@ class AdaBeliefState(NamedTuple):
     s: "chex.ArrayTree"  # s, the moving average of (g − m)²; real, as params, ≥ float32
 
 
+@with_hints
 def adabelief(
     learning_rate: Hyperparameter = 0.001,
     b1: Hyperparameter = 0.9,

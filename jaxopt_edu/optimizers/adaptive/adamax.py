@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, magnitude
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
@@ -52,6 +53,7 @@ class AdamaxState(NamedTuple):
     u: "chex.ArrayTree"  # u, the fading maximum of |g|; real, as params, ≥ float32
 
 
+@with_hints
 def adamax(
     learning_rate: Hyperparameter = 0.002,
     b1: Hyperparameter = 0.9,

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
@@ -59,6 +60,7 @@ class YogiState(NamedTuple):
     v: "chex.ArrayTree"  # v, the estimate of squared gradients; real, as params, ≥ float32
 
 
+@with_hints
 def yogi(
     learning_rate: Hyperparameter = 0.01,
     b1: Hyperparameter = 0.9,

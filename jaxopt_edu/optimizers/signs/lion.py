@@ -27,6 +27,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
@@ -54,6 +55,7 @@ class LionState(NamedTuple):
     m: "chex.ArrayTree"  # m, the moving average of gradients; as params, ≥ float32
 
 
+@with_hints
 def lion(
     learning_rate: Hyperparameter = 1e-4,
     b1: Hyperparameter = 0.9,

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
@@ -46,6 +47,7 @@ class SignumState(NamedTuple):
     m: "chex.ArrayTree"  # m, the moving average of gradients; as params, ≥ float32
 
 
+@with_hints
 def signum(
     learning_rate: Hyperparameter = 1e-3,
     momentum: Hyperparameter = 0.9,
