@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (
@@ -44,12 +45,14 @@ class FitResult(NamedTuple):
     """What a run arrived at.
 
     Attributes:
-        params: the trained parameters (the last good ones, if the loss stopped being finite).
+        params: the trained parameters (the last good ones, if the loss stopped being finite), at the point
+            that the optimizer recommends; see `evaluation_params`.
         state: the optimizer's state that belongs to them.
         history: losses, metrics, evaluations, and why the run ended.
         model_state: the model's own state; None for a model without.
         best: the best moment by what the run was judged by, `Best(params, step, value, model_state)`; None
             where there was nothing to judge by.
+        held: the parameters to train on from, where they are others than params; else None.
     """
 
     params: Any
@@ -57,6 +60,7 @@ class FitResult(NamedTuple):
     history: History
     model_state: Any = None
     best: Best | None = None
+    held: Any = None
 
 
 class Moment(NamedTuple):
@@ -64,7 +68,7 @@ class Moment(NamedTuple):
 
     Attributes:
         step: the number of steps made.
-        params: the parameters then; a copy that may be kept.
+        params: the parameters then, as in the result; a copy that may be kept.
         state: the optimizer's state then.
         model_state: the model's own.
         losses: the losses of the steps since the last moment.
@@ -245,14 +249,15 @@ def fit(
 
         def at_stop(carry: Carry, losses: np.ndarray) -> bool:
             own = given_back(carry, given)
-            evaluation = _evaluation(evaluate, own)
+            shown = _shown(transform, own)
+            evaluation = _evaluation(evaluate, shown)
             recorder.add_evaluation(recorder.steps, evaluation)
-            keeper.judged(carry, recorder.steps, evaluation, losses)
+            keeper.judged(_shown(transform, carry), recorder.steps, evaluation, losses)
             keeper.write(carry, recorder, source.stands_at)
             report(recorder.steps, float(losses[-1]))
             ended = False
             if callback is not None:
-                mine = own_copy(own)
+                mine = own_copy(shown)
                 moment = Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation)
                 ended = bool(callback(moment))
             if pending.number is not None and recorder.steps < steps:
@@ -266,7 +271,9 @@ def fit(
 
         def result(carry: Carry, stopped: str) -> FitResult:
             own = given_back(carry, given)
-            return FitResult(own.params, own.state, recorder.history(stopped), own.model_state, keeper.best)
+            params, held = _shown(transform, own).params, own.params
+            history, beside = recorder.history(stopped), None if params is held else held
+            return FitResult(params, own.state, history, own.model_state, keeper.best, beside)
 
         plan = Plan(steps, every, judge, allow_nonfinite, first_batch)
         until = f"at the end of this stretch of {every} steps"
@@ -280,6 +287,11 @@ def fit(
         if source is not None:
             source.close()
         keeper.end()
+
+
+def _shown(transform: optax.GradientTransformation, carry: Carry) -> Carry:
+    """The run with the parameters that its optimizer recommends."""
+    return carry._replace(params=evaluation_params(transform, carry.state, carry.params))
 
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:

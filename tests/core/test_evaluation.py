@@ -1,7 +1,7 @@
 """The point to evaluate, through everything that stands around an optimizer that has one of its own."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,57 +10,9 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.core import (
-    FRACTION,
-    NON_NEGATIVE,
-    build,
-    first_count,
-    map_point,
-    map_rule,
-    next_count,
-    zeros_like,
-)
 from jaxopt_edu.core.composition import compose
+from tests.averaging import averaging
 from tests.registry import each_optimizer
-
-LIMITS = {"learning_rate": NON_NEGATIVE, "b": FRACTION}
-
-
-class AverageState(NamedTuple):
-    count: jax.Array
-    z: Any
-
-
-def averaging(learning_rate: Any = 0.5, b: Any = 0.5) -> Any:
-    """Gradient descent that recommends the point b of the way to where it has been."""
-    return build(
-        averaging,
-        AverageState,
-        init,
-        update,
-        LIMITS,
-        evaluated_at=evaluated_at,
-        learning_rate=learning_rate,
-        b=b,
-    )
-
-
-def init(params):
-    return AverageState(first_count(params), map_rule(lambda g, m: (g, m + g), params, zeros_like(params))[1])
-
-
-def update(gradients, state, params, *, learning_rate, b):
-    updates, z = map_rule(rule, gradients, state.z, params=params, learning_rate=learning_rate)
-    return updates, AverageState(next_count(state.count), z)
-
-
-def rule(g, w, z, *, learning_rate):
-    return -learning_rate * g, w
-
-
-def evaluated_at(params, state, *, learning_rate, b):
-    return map_point(lambda w, z, *, b: b * z + (1 - b) * w, params, state.z, b=b)
-
 
 PARAMS = {"w": jnp.array([2.0, -4.0]), "none": None, "b": jnp.array([8.0])}
 

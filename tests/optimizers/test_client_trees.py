@@ -109,6 +109,8 @@ AROUND = {
 @each_optimizer
 @pytest.mark.parametrize("tree", TREES)
 def test_each_leaf_moves_as_it_does_in_a_plain_list(row, tree):
+    if row.reads_params and tree == "None":
+        pytest.skip("to a rule that reads the parameters, None is no empty tree: they are missing")
     params = TREES[tree]()
     opt = row.build()
     leaves, treedef = jax.tree.flatten(params)
@@ -147,9 +149,14 @@ Y = jnp.sin(X.sum(axis=1, keepdims=True))
 
 
 def rate(row):
-    return {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adagrad": 0.1, "adadelta": 30.0}.get(
-        row.name, 0.02
-    )
+    return {
+        "sgd": 0.1,
+        "momentum": 0.02,
+        "nesterov": 0.02,
+        "adagrad": 0.1,
+        "adadelta": 30.0,
+        "radam": 0.1,
+    }.get(row.name, 0.02)
 
 
 @each_optimizer

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.engine.cohorts import GroupResult
 from jaxopt_edu.sweeps.engine.groups import Group
@@ -56,9 +57,15 @@ def assemble(
             row, column = rows[best.row], columns[best.column]
             carry = restored(best.carry, _like(plan, final[row]))
             number = row * len(seeds) + column
-            run = TopRun(number, final[row], seeds[column], best.value, carry.params, carry.state)
+            optimizer, held = final[row], carry.params
+            params = evaluation_params(optimizer, carry.state, held)
+            run = TopRun(number, optimizer, seeds[column], best.value, params, carry.state)
             top.append(
-                run._replace(step=int(result.made[best.row, best.column]), model_state=carry.model_state)
+                run._replace(
+                    step=int(result.made[best.row, best.column]),
+                    model_state=carry.model_state,
+                    held=None if params is held else held,
+                )
             )
     top.sort(key=lambda run: (plan.oriented(run.value), run.number))
     states = np.where(diverged, "DIVERGED", np.where(made == plan.steps, "COMPLETE", "PRUNED"))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
 from jaxopt_edu.training.loop import Carry, make_step, start
@@ -194,7 +195,8 @@ def _stretch(
     zeros = {name: jnp.zeros((), jnp.float32) for name in (TRAINING_LOSS, *metrics)}
     lane, at_first, sums = jax.lax.fori_loop(0, steps, one_step, (lane, zeros, zeros))
     means = {name: value / jnp.maximum(steps, 1).astype(jnp.float32) for name, value in sums.items()}
-    evaluation = evaluation_of(objective.evaluate, lane.carry, stateful=rules.stateful)
+    shown = evaluation_params(optimizer, lane.carry.state, lane.carry.params)
+    evaluation = evaluation_of(objective.evaluate, lane.carry._replace(params=shown), stateful=rules.stateful)
     finite = jnp.isfinite((means | evaluation)[rules.metric])
     ended = jnp.where((lane.diverged_at < 0) & ~finite, first + steps, lane.diverged_at)
     return Lanes(lane.carry, ended), Record(at_first, means, evaluation)

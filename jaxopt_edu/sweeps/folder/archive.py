@@ -46,7 +46,11 @@ def write_result(result: SweepResult, folder: Path) -> None:
     (folder / MANIFEST).unlink(missing_ok=True)
     arrays = {"evaluated_at": result.evaluated_at, "made": result.made, "states": _codes(result.states)}
     arrays |= {f"curves/{name}": values for name, values in result.curves.items()}
-    top = [{"params": run.params, "state": run.state, "model_state": run.model_state} for run in result.top]
+    top = [
+        {"params": run.params, "state": run.state, "model_state": run.model_state}
+        | ({} if run.held is None else {"held": run.held})
+        for run in result.top
+    ]
     save(folder / ARRAYS, top, extra=arrays)
     content = {
         # By which it is known that both were written together.
@@ -164,6 +168,7 @@ def load(
                     _below(f"{place}/state", leaves),
                     int(arrays["made"].ravel()[run["number"]]),
                     _below(f"{place}/model_state", leaves) or None,
+                    _below(f"{place}/held", leaves) or None,
                 )
                 for place, run in enumerate(content["top"])
             ),

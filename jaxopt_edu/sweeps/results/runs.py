@@ -24,10 +24,11 @@ class TopRun(NamedTuple):
     optimizer: Optimizer
     seed: int
     value: float  # of the metric that runs are ranked by, at the run's end
-    params: Any
-    state: Any  # the optimizer's, from which params go on
+    params: Any  # the point that the optimizer recommends; see `evaluation_params`
+    state: Any  # the optimizer's, from which held goes on, or params
     step: int = 0  # how many steps it made
     model_state: Any = None  # None for a model without
+    held: Any = None  # the parameters to train on from, where they are others than params; else None
 
 
 class Best(NamedTuple):
