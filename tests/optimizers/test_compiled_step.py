@@ -42,8 +42,12 @@ def lonely(compiled):
 
 @pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)
 def test_a_step_moves_no_more_bytes_than_optaxs(row):
+    if row.optax is None:
+        pytest.skip("optax has no such formula")
     ours, theirs = map(moved_and_temporary, (row.build(), row.optax(**row.hyperparameters)))
-    counts = 100  # bytes: the step's count and what is computed of it
+    counts = (
+        200  # bytes: the step's count and what is computed of it, RAdam's ρ without cancellation above all
+    )
     assert ours[0] <= theirs[0] + counts
     assert ours[1] <= theirs[1] + counts
 

@@ -48,8 +48,10 @@ def test_of_others_nothing_is_held_beside():
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_sweep_evaluates_and_returns_it_too(folder, tmp_path):
     opts = [averaging(rate) for rate in RATES]
-    path = tmp_path / "sweep" if folder else None
-    result = jo.sweep(loss_fn, W, opts, steps=4, every=1, evaluate=value, keep=2, path=path)
+    path = tmp_path / "sweep"
+    result = jo.sweep(
+        loss_fn, W, opts, steps=4, every=1, evaluate=value, keep=2, path=path if folder else None
+    )
     if folder:
         result = jo.sweeps.load(path, optimizers=opts)
     for row, rate in enumerate(RATES):
