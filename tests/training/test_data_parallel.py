@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 import jaxopt_edu as jo
 
@@ -142,3 +142,43 @@ def test_a_mesh_run_stops_at_nan_as_well():
         result = jo.fit(breaks, PARAMS, OPT, DATA, steps=40, every=20, mesh=mesh())
     assert np.isfinite(result.history.losses[:-1]).all()
     assert len(result.params["out"].sharding.device_set) == 8
+
+
+def sharded(devices, **placement):
+    return {
+        name: jax.device_put(leaf, NamedSharding(devices, placement.get(name, PartitionSpec())))
+        for name, leaf in PARAMS.items()
+    }
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_parameters_that_are_sharded_stay_so_and_batches_are_split_over_any_axes(explicit):
+    kind = AxisType.Explicit if explicit else AxisType.Auto
+    devices = jax.make_mesh((2, 4), ("replica", "fsdp"), axis_types=(kind, kind))
+    placement = {"hidden": PartitionSpec(None, "fsdp"), "out": PartitionSpec("fsdp")}
+    options = {"batch_size": 16, "key": KEY}
+    params = sharded(devices, **placement)
+    found = fit(params=params, mesh=devices, data_axis=("replica", "fsdp"), **options)
+    np.testing.assert_allclose(found.history.losses, fit(**options).history.losses, rtol=1e-6)
+    for name in PARAMS:
+        assert found.params[name].sharding == params[name].sharding
+        for moment in (found.state.m, found.state.v):
+            shard = moment[name].addressable_shards[0].data.shape
+            assert shard == params[name].addressable_shards[0].data.shape
+
+
+def test_a_mesh_as_jax_makes_it_is_taken():
+    made = jax.make_mesh((8,), ("data",))
+    options = {"batch_size": 16, "key": KEY}
+    found = fit(mesh=made, **options)
+    np.testing.assert_allclose(found.history.losses, fit(**options).history.losses, rtol=1e-6)
+
+
+def test_parameters_of_other_devices_are_refused_by_name():
+    few = Mesh(np.array(jax.devices()[:4]), ("data",))
+    with pytest.raises(ValueError, match=r"fit: .*hidden.* 4 devices that are not the 8 of the mesh"):
+        fit(params=sharded(few), mesh=mesh())
+    with pytest.raises(
+        ValueError, match=r"fit: data_axis = 'model' is no axis of the mesh, which has \('data',\)"
+    ):
+        fit(mesh=mesh(), data_axis="model")
