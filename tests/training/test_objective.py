@@ -104,3 +104,13 @@ def test_functions_as_pytrees():
 def test_functions_that_are_pytrees_stay_as_they_are(leaf):
     function = Partial(lambda leaf, w, batch: w, leaf)
     assert as_pytree_function(function) is function
+
+
+def test_a_sweep_says_which_line_of_evaluate_wants_a_number():
+    def evaluate(params):
+        return float(params)
+
+    with pytest.raises(
+        TypeError, match=r"sweep: evaluate is compiled.*line \d+ of test_objective\.py.*float\("
+    ):
+        jo.sweep(lambda w, _: w**2, jnp.ones(()), [jo.sgd(0.1)], steps=1, evaluate=evaluate)

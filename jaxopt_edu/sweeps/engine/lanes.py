@@ -18,6 +18,7 @@ from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
 from jaxopt_edu.training.loop import Carry, make_step, start
+from jaxopt_edu.training.objective import traced_call
 
 RUNS = "runs"
 SETTINGS, SEEDS = 0, 1
@@ -220,7 +221,8 @@ def evaluation_of(
     """
     if evaluate is None:
         return {}
-    values = evaluate(carry.params, carry.model_state) if stateful else evaluate(carry.params)
+    arguments = (carry.params, carry.model_state) if stateful else (carry.params,)
+    values = traced_call(evaluate, "sweep: evaluate", *arguments)
     values = values if isinstance(values, dict) else {"value": values}
     wanted = "it has to return one real number, or a dict from names to real numbers."
     for name, value in values.items():
