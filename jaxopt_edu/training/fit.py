@@ -309,7 +309,5 @@ def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, 
 def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:
     # Its numbers are handed over once, not with every stretch. They stay weak: the dtype of a result is not
     # theirs.
-    if placement is None and jax.process_count() == 1:
-        return jax.device_put(optimizer)
-    several = placement is not None and jax.process_count() > 1
-    return placement.on_all(optimizer) if several else optimizer
+    alone = placement is None and jax.process_count() == 1
+    return jax.device_put(optimizer) if alone else optimizer
