@@ -71,17 +71,18 @@ def formula_derivatives(row: Row, values: dict[str, float]) -> Derivatives:
     h = 1e-30
 
     def loss(values: dict[str, Any], w: np.ndarray, unused: Any) -> complex:
-        memory = row.first_memory((4,))
+        memory = row.first_memory((5,))
         for t, seen in enumerate(SEEN, start=1):
-            g = seen * (CURVATURE * w + w**3 / 10)
-            update, *memory = row.step(t, g, w, memory, **values)
-            w = w + update
+            g = np.append(seen * (CURVATURE * w + w**3 / 10), 0.0)
+            # The unused one is decayed, too, where there is a decay.
+            update, *memory = row.step(t, g, np.append(w, unused), memory, **values)
+            w, unused = w + update[:4], unused + update[4]
         return training_loss(Params(w, unused), 1.0) + unused**2
 
     w, unused = START
     by_value = {name: loss(values | {name: x + 1j * h}, w, unused).imag / h for name, x in values.items()}
-    by_w = np.array([loss(values, w + 1j * h * axis, unused).imag / h for axis in np.eye(4)])
-    by_w[3] = 0.0  # the last coordinate starts at 0, in which the loss and every path are symmetric
+    # The last coordinate starts at 0, in which the loss and every path are symmetric.
+    by_w = np.array([loss(values, w + 1j * h * axis, unused).imag / h for axis in np.eye(4)[:3]] + [0.0])
     return Derivatives(by_value, Params(by_w, np.asarray(loss(values, w, unused + 1j * h).imag / h)))
 
 
@@ -99,7 +100,10 @@ def test_every_derivative_is_that_of_the_formula(row, x64):
         chex.assert_trees_all_close(
             (jo.hyperparameters(by_optimizer), by_start), tuple(expected), rtol=1e-7, atol=1e-15
         )
-        assert all(derivative != 0 for derivative in expected.by_value.values()), "nothing to compare"
+        still = {name for name, derivative in expected.by_value.items() if derivative == 0}
+        # Without an average RAdam has nothing to divide by, and no ε.
+        allowed = {*row.flat, *(("b2", "eps") if row.name == "radam" and not values["b2"] else ())}
+        assert still <= allowed, "nothing to compare"
 
 
 @each_optimizer
