@@ -11,6 +11,7 @@ from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.naming import settings
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.storage import is_key
 
 # What a curve of the loss itself is called, beside those of metrics.
 TRAINING_LOSS = "training_loss"
@@ -209,5 +210,7 @@ def _columns(optimizers: list[Optimizer]) -> dict[str, np.ndarray]:
         return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
     # The names are asked once: of an optimizer that holds the leaves' places instead of their values.
     places = settings(jax.tree.unflatten(jax.tree.structure(optimizers[0]), range(len(leaves[0]))))
-    table = np.array(leaves, float).reshape(len(leaves), -1)
-    return {name: table[:, place] for name, place in places.items()}
+    keys = {place for place, leaf in enumerate(leaves[0]) if is_key(leaf)}
+    rows = [[np.nan if place in keys else leaf for place, leaf in enumerate(row)] for row in leaves]
+    table = np.array(rows, float).reshape(len(leaves), -1)
+    return {name: table[:, place] for name, place in places.items() if place not in keys}

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import sys
 
+import jax
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -14,6 +15,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.sweeps.results import summary
 from jaxopt_edu.sweeps.space.settings import grid
 from tests.sweeps.quadratic import STEPS, sweep
+from tests.sweeps import regression
 
 RATES = [0.01, 0.1, 0.5, 3.0]
 
@@ -263,3 +265,11 @@ def test_without_libraries_there_are_still_numbers_text_and_csv(result, monkeypa
     assert result.best().index == 2
     assert result.summary()
     result.to_csv(tmp_path / "table.csv")
+
+
+def test_a_random_key_is_no_column():
+    keyed = [jo.half_state(jo.momentum(rate), jax.random.key(1)) for rate in (0.01, 0.1)]
+    result = regression.run(keyed, seeds=1, steps=2)
+    assert "momentum" in result.summary()
+    assert [row["learning_rate"] for row in result.table()] == [0.01, 0.1]
+    assert not any("key" in name for name in result.table()[0])
