@@ -14,8 +14,8 @@ import xarray as xr
 import jaxopt_edu as jo
 from jaxopt_edu.sweeps.results import summary
 from jaxopt_edu.sweeps.space.settings import grid
-from tests.sweeps.quadratic import STEPS, sweep
 from tests.sweeps import regression
+from tests.sweeps.quadratic import STEPS, sweep
 
 RATES = [0.01, 0.1, 0.5, 3.0]
 
