@@ -11,6 +11,11 @@ EARLY = 3e-7
 # Its steps are made of its own past steps, so roundings live on in √u, in optax and torch too. The unit is
 # its longest step, η/50, so that in units of η this is 1e-8.
 EARLY_ADADELTA = 5e-7
+# AdaBelief's ε = 1e-16 at every step is below the last digit of an s near 1e-8 (optax: 1e-5). Yogi's v moves
+# up or down by a sign that a rounding may settle, and remembers it.
+WORSE = {"adabelief": 6e-6, "yogi": 1e-3}
+# Against the numbers as they were written 1 − b2 counts alone, and float32 holds 3e-5 of 1 − 0.999.
+WORSE_AS_WRITTEN = WORSE | {"adamax": 3e-6, "radam": 4e-6}
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +30,8 @@ def worst(runs: list[Error], field: str) -> float:
 @each_optimizer
 def test_updates_are_close_to_exact_at_every_scale(row, stream):
     runs = errors(row, "jaxopt_edu", stream, exact_updates(row, stream))
-    assert worst(runs, "every_step") < EVERY_STEP
-    assert worst(runs, "every_step_as_written") < EVERY_STEP
+    assert worst(runs, "every_step") < WORSE.get(row.name, EVERY_STEP)
+    assert worst(runs, "every_step_as_written") < WORSE_AS_WRITTEN.get(row.name, EVERY_STEP)
     assert worst(runs, "early") < (EARLY_ADADELTA if row.name == "adadelta" else EARLY)
 
 
