@@ -258,7 +258,7 @@ def _state_of(optimizer: optax.GradientTransformation, place: str, state: Any) -
     # partition keeps the states of its optimizers under their names; other wrappers have one inside.
     named = [node[key] for node in _nodes(state) if isinstance(node, Mapping) and key in node]
     for node in _nodes(named or state):
-        if _hyperparameters_or_none(optimizer, node) is not None:
+        if node is not None and _hyperparameters_or_none(optimizer, node) is not None:
             return node
     raise ValueError(
         f"hyperparameters: {place} has a schedule, but there is no state of it in the one that was given."

@@ -53,6 +53,7 @@ def build(
     limits: Mapping[str, Limit],
     *,
     static: Mapping[str, Any] | None = None,
+    inner: Mapping[str, Optimizer] | None = None,
     evaluated_at: Callable[..., "chex.ArrayTree"] | None = None,
     **hyperparameters: Hyperparameter,
 ) -> Optimizer:
@@ -68,6 +69,8 @@ def build(
         limits: which values each hyperparameter may take.
         static: arguments of the factory that are no numbers and no leaves, such as a count of iterations or a
             function; hashable. `update` gets them by name, and so does `init` if it has arguments so named.
+        inner: arguments of the factory that are optimizers; their numbers are called "others.learning_rate".
+            `update` gets them by name, and `init` their inits.
         evaluated_at: `evaluated_at(params, state, **hyperparameters) -> params`, for an optimizer whose
             result is at another point than the one that it holds; see `evaluation_params`.
         **hyperparameters: numbers, or schedules (functions of the step count).
@@ -93,7 +96,10 @@ def build(
     constants = tuple((static or {}).items())
     page = Page(factory, state_type, update, tuple(sorted(limits.items())), constants, evaluated_at)
     named = tuple((key, value) for key, value in constants if key in _arguments(init))
-    return Optimizer(Partial(Init(init, named) if named else init), Partial(page, **leaves))
+    inits = {key: optimizer.init for key, optimizer in (inner or {}).items()}
+    return Optimizer(
+        Partial(Init(init, named) if named else init, **inits), Partial(page, **leaves, **(inner or {}))
+    )
 
 
 @dataclass(frozen=True)
@@ -103,9 +109,9 @@ class Init:
     function: Callable[..., Any]
     static: tuple[tuple[str, Any], ...]
 
-    def __call__(self, params: "chex.ArrayTree") -> Any:
+    def __call__(self, params: "chex.ArrayTree", **inits: Callable[..., Any]) -> Any:
         """The first state."""
-        return self.function(params, **dict(self.static))
+        return self.function(params, **dict(self.static), **inits)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,7 +157,9 @@ class Page:
         """The hyperparameters as `update` and `evaluated_at` get them: to be cast to a leaf's dtype."""
         limits = dict(self.limits)
         in_force = self.in_force(keywords, state).items()
-        return {name: ValueInForce(value, limits[name]) for name, value in in_force}
+        return {
+            name: ValueInForce(value, limits[name]) if name in limits else value for name, value in in_force
+        }
 
     def __call__(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import adaptive, descent, signs
+from jaxopt_edu.optimizers import adaptive, descent, matrices, signs
 from jaxopt_edu.optimizers.adaptive import (
     AdaBeliefState,
     AdadeltaState,
@@ -31,10 +31,11 @@ from jaxopt_edu.optimizers.adaptive import (
     yogi,
 )
 from jaxopt_edu.optimizers.descent import MomentumState, NesterovState, SgdState, momentum, nesterov, sgd
+from jaxopt_edu.optimizers.matrices import MuonState, muon
 from jaxopt_edu.optimizers.signs import LionState, SignumState, lion, signum
 
 # In the order of the README's table.
-FAMILIES = (descent, signs, adaptive)
+FAMILIES = (descent, signs, adaptive, matrices)
 # Whose rules treat every number alike, whatever leaf it lies in.
 ELEMENTWISE = (*descent.OPTIMIZERS, *signs.OPTIMIZERS, *adaptive.OPTIMIZERS)
 OPTIMIZERS = tuple(factory for family in FAMILIES for factory in family.OPTIMIZERS)
@@ -78,6 +79,7 @@ __all__ = [
     "AmsGradState",
     "LionState",
     "MomentumState",
+    "MuonState",
     "NadamState",
     "NesterovState",
     "RAdamState",
@@ -94,6 +96,7 @@ __all__ = [
     "amsgrad",
     "lion",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "radam",

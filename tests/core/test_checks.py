@@ -91,7 +91,7 @@ def test_tracers_pass(row):
 
     @jax.jit
     def build(values):
-        return jo.hyperparameters(row.factory(**values))
+        return jo.hyperparameters(row.make(**values))
 
     held = build(dict.fromkeys(names, -1.0))  # out of range, which nobody can see while tracing
     assert set(held) == set(names)

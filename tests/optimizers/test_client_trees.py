@@ -156,6 +156,7 @@ def rate(row):
         "adagrad": 0.1,
         "adadelta": 30.0,
         "radam": 0.1,
+        "muon": 0.1,
     }.get(row.name, 0.02)
 
 

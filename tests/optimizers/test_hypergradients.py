@@ -71,12 +71,14 @@ def formula_derivatives(row: Row, values: dict[str, float]) -> Derivatives:
     h = 1e-30
 
     def loss(values: dict[str, Any], w: np.ndarray, unused: Any) -> complex:
-        memory = row.first_memory((5,))
+        memory, unused_memory = row.first_memory((4,)), row.first_memory()
         for t, seen in enumerate(SEEN, start=1):
-            g = np.append(seen * (CURVATURE * w + w**3 / 10), 0.0)
-            # The unused one is decayed, too, where there is a decay.
-            update, *memory = row.step(t, g, np.append(w, unused), memory, **values)
-            w, unused = w + update[:4], unused + update[4]
+            g = seen * (CURVATURE * w + w**3 / 10)
+            update, *memory = row.step(t, g, w, memory, **values)
+            w = w + update
+            # Without a gradient it may still decay.
+            update, *unused_memory = row.step(t, np.zeros(()), unused, unused_memory, **values)
+            unused = unused + update
         return training_loss(Params(w, unused), 1.0) + unused**2
 
     w, unused = START
@@ -95,7 +97,7 @@ def settings(row: Row) -> list[dict[str, float]]:
 @each_optimizer
 def test_every_derivative_is_that_of_the_formula(row, x64):
     for values in settings(row):
-        by_optimizer, by_start = reverse(row.factory(**values), START)
+        by_optimizer, by_start = reverse(row.make(**values), START)
         expected = formula_derivatives(row, values)
         chex.assert_trees_all_close(
             (jo.hyperparameters(by_optimizer), by_start), tuple(expected), rtol=1e-7, atol=1e-15
@@ -111,7 +113,7 @@ def test_forward_mode_agrees_with_reverse_mode(row, x64):
     rng = np.random.default_rng(0)
     # With the table's ε the last coordinate's path depends on its start by (η/ε)¹⁰⁰, more than a float holds.
     for values in settings(row)[1:]:
-        point = (row.factory(**values), START)
+        point = (row.make(**values), START)
         tangents = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=np.shape(x))), point)
         products = jax.tree.map(lambda d, tangent: jnp.sum(d * tangent), reverse(*point), tangents)
         np.testing.assert_allclose(forward(*point, tangents), sum(jax.tree.leaves(products)), rtol=1e-7)
@@ -180,11 +182,11 @@ def test_second_derivatives_are_finite(x64):
     @jax.jit
     @jax.hessian
     def curvature(rate):
-        return final_loss(row.factory(**settings(row)[1] | {"learning_rate": rate}), START)
+        return final_loss(row.make(**settings(row)[1] | {"learning_rate": rate}), START)
 
     h = 1e-5
     slopes = [
-        jo.hyperparameters(reverse(row.factory(**settings(row)[1] | {"learning_rate": rate}), START)[0])
+        jo.hyperparameters(reverse(row.make(**settings(row)[1] | {"learning_rate": rate}), START)[0])
         for rate in (0.01 + h, 0.01 - h)
     ]
     difference = (slopes[0]["learning_rate"] - slopes[1]["learning_rate"]) / (2 * h)

@@ -67,10 +67,10 @@ def test_every_kind_of_number_gives_the_same_bits(row, dtype, values):
     kinds = INTEGER_KINDS if values is whole else FLOAT_KINDS
     with jax.enable_x64(dtype == jnp.float64):
         gradients = jnp.asarray(GRADIENTS, dtype)
-        expected = two_steps(row.factory(**values(row)), gradients)
+        expected = two_steps(row.make(**values(row)), gradients)
         assert {update.dtype for update in expected[:2]} == {jnp.dtype(dtype)}
         for kind, convert in kinds.items():
-            opt = row.factory(**{name: convert(value) for name, value in values(row).items()})
+            opt = row.make(**{name: convert(value) for name, value in values(row).items()})
             found = two_steps(opt, gradients)
             chex.assert_trees_all_equal(found, expected, custom_message=kind)
             chex.assert_trees_all_equal_dtypes(found, expected)
@@ -81,11 +81,11 @@ def test_every_kind_of_number_gives_the_same_bits_compiled(row):
     """Passed to a compiled function, and traced in it: built there from an argument."""
     gradients = jnp.asarray(GRADIENTS, jnp.bfloat16)
     values = in_binary(row)
-    expected = compiled_two_steps(row.factory(**values), gradients)
+    expected = compiled_two_steps(row.make(**values), gradients)
     for kind in ("NumPy float64", "JAX float32", "schedule"):
-        opt = row.factory(**{name: FLOAT_KINDS[kind](value) for name, value in values.items()})
+        opt = row.make(**{name: FLOAT_KINDS[kind](value) for name, value in values.items()})
         chex.assert_trees_all_equal(compiled_two_steps(opt, gradients), expected, custom_message=kind)
-    build_inside = jax.jit(lambda values, gradients: two_steps(row.factory(**values), gradients))
+    build_inside = jax.jit(lambda values, gradients: two_steps(row.make(**values), gradients))
     traced = build_inside(values, gradients)
     chex.assert_trees_all_equal(traced, expected)
     chex.assert_trees_all_equal_dtypes(traced, expected)
@@ -103,7 +103,7 @@ def test_a_numpy_learning_rate_changes_the_dtype_of_optax():
 
 
 def chained(opt):
-    return jo.chain(optax.clip_by_global_norm(1.0), jo.lift(optax.add_decayed_weights)(0.01), opt)
+    return jo.chain(optax.clip_by_global_norm(1.0), jo.lift(optax.scale)(0.5), opt)
 
 
 def wrapped(opt):

@@ -237,7 +237,7 @@ def test_hypergradients_are_those_of_the_formula(row, x64):
         return np.sum(curvature * w**2) / 2
 
     values = row.hyperparameters | ({"eps": 1e-3} if "eps" in row.hyperparameters else {})
-    gradient = jo.hyperparameters(hypergradient(row.factory(**values)))
+    gradient = jo.hyperparameters(hypergradient(row.make(**values)))
     assert list(gradient) == list(values)
     for name, value in values.items():
         h = 1e-5 * value

@@ -70,7 +70,8 @@ def test_the_averages_of_optax_stall(name):
 @each_optimizer
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_zero_gradients_make_zero_updates(row, dtype):
-    settings = [{}, {"eps": 0.0}] if "eps" in row.hyperparameters else [{}]
+    still = {"weight_decay": 0.0} if "weight_decay" in row.hyperparameters else {}
+    settings = [still, still | {"eps": 0.0}] if "eps" in row.hyperparameters else [still]
     for changes in settings:
         updates = scan_updates(row.build(**changes), jnp.zeros((3, 2), dtype))
         assert np.all(np.asarray(updates, np.float32) == 0), changes
@@ -85,7 +86,7 @@ def test_zero_gradients_are_nan_in_optax_without_eps(name):
 @each_half_dtype
 def test_a_coordinate_without_gradient_beside_others(row, dtype):
     """eps = 0, and one coordinate that first sees nothing and then something."""
-    changes = {"eps": 0.0} if "eps" in row.hyperparameters else {}
+    changes = {name: 0.0 for name in ("eps", "weight_decay") if name in row.hyperparameters}
     gradients = np.array([[1, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     updates = np.asarray(scan_updates(row.build(**changes), jnp.asarray(gradients, dtype)), np.float32)
     assert np.isfinite(updates).all()

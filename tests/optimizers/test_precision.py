@@ -16,6 +16,8 @@ EARLY_ADADELTA = 5e-7
 WORSE = {"adabelief": 6e-6, "yogi": 1e-3}
 # Against the numbers as they were written 1 − b2 counts alone, and float32 holds 3e-5 of 1 − 0.999.
 WORSE_AS_WRITTEN = WORSE | {"adamax": 3e-6, "radam": 4e-6}
+# Newton–Schulz raises roundings as it raises singular values.
+EARLY_MUON = 2e-6
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def test_updates_are_close_to_exact_at_every_scale(row, stream):
     runs = errors(row, "jaxopt_edu", stream, exact_updates(row, stream))
     assert worst(runs, "every_step") < WORSE.get(row.name, EVERY_STEP)
     assert worst(runs, "every_step_as_written") < WORSE_AS_WRITTEN.get(row.name, EVERY_STEP)
-    assert worst(runs, "early") < (EARLY_ADADELTA if row.name == "adadelta" else EARLY)
+    assert worst(runs, "early") < {"adadelta": EARLY_ADADELTA, "muon": EARLY_MUON}.get(row.name, EARLY)
 
 
 def test_the_bound_tells_optax_from_exact(stream):

@@ -71,7 +71,8 @@ magnitudes = st.floats(2.0**-10, 2.0**10, width=32)
 numbers = st.one_of(st.just(0.0), magnitudes, magnitudes.map(lambda x: -x))
 # A sign of a sum that cancels is settled by its last rounding, and AdaBelief squares a difference.
 ROUNDING_DECIDES = ("signum", "lion", "yogi", "adabelief")
-SMOOTH = [row for row in OPTIMIZERS if row.name not in ROUNDING_DECIDES]
+# Iterations on a matrix raise roundings, by more than these bounds allow.
+SMOOTH = [row for row in OPTIMIZERS if row.name not in ROUNDING_DECIDES and row.elementwise]
 VALUES = {
     "weight_decay": st.floats(0.0, 1.0),
     "learning_rate": st.floats(1e-4, 1.0),
@@ -247,7 +248,7 @@ def test_a_chain_of_one_is_that_one_to_the_bit(request, examples):
 def closed_over(name: str, tree: str, values: tuple[float, ...]) -> tuple[Any, Any]:
     """A program for one tree in which the optimizer is a constant, and the optimizer."""
     row = named(name)
-    optimizer = row.factory(**dict(zip(row.hyperparameters, values, strict=True)))
+    optimizer = row.make(**dict(zip(row.hyperparameters, values, strict=True)))
     return jax.jit(lambda _, gradients, state: update(optimizer, gradients, state)), optimizer
 
 

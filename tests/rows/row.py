@@ -27,10 +27,17 @@ class Row(NamedTuple):
     start: dict[str, float] = {}  # what the memory holds at first where that is not 0  # noqa: RUF012
     flat: tuple[str, ...] = ()  # hyperparameters by which the derivative is 0, as a sign's is
     evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
+    static: dict[str, Any] = {}  # arguments that are no numbers  # noqa: RUF012
+    further: tuple[str, ...] = ()  # fields of the state that come after those of memory
+    refused: dict[str, str] = {}  # contract tests that have no meaning for it, and why  # noqa: RUF012
 
     def build(self, **changes: Any) -> jo.Optimizer:
         """The optimizer with the table's hyperparameters, or with some of them changed."""
-        return self.factory(**self.hyperparameters | changes)
+        return self.make(**self.hyperparameters | changes)
+
+    def make(self, **values: Any) -> jo.Optimizer:
+        """The optimizer with these hyperparameters, and the factory's defaults for the others."""
+        return self.factory(**self.static | values)
 
     def fractions(self) -> list[str]:
         """The hyperparameters that must stay below 1."""

@@ -26,6 +26,7 @@ SMALL_STEPS = {
     "adadelta": {"learning_rate": 0.1},
     "rmsprop": {"learning_rate": 5e-4},
     "adam": {"learning_rate": 1e-3},
+    "muon": {"learning_rate": 7e-3, "weight_decay": 0.0},
 }
 
 
@@ -61,7 +62,7 @@ RUNS = {
 @pytest.mark.parametrize("run", RUNS)
 def test_small_steps_arrive_in_bfloat16(row, run):
     """A hundred steps of about 1e-3, each less than half of what bfloat16 can tell from 1."""
-    opt = row.factory(**SMALL_STEPS[row.name])
+    opt = row.make(**SMALL_STEPS[row.name])
     start = jnp.ones(1)
     exact, _ = scanned(opt, start)
     lost, _ = scanned(opt, start.astype(jnp.bfloat16))

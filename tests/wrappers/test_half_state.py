@@ -240,7 +240,11 @@ def test_any_inner_transform(inner, dtype):
 @each_optimizer
 def test_none_empty_and_zero_size_leaves_pass_through(row):
     opt = jo.half_state(row.build(), KEY)
-    for tree in ({"none": None, "zero": jnp.ones((0, 3)), "w": jnp.ones(2)}, {}, None):
+    for tree in (
+        {"none": None, "zero": jnp.ones((0, 3)), "w": jnp.ones(2)},
+        {},
+        *(() if row.reads_params else (None,)),
+    ):
         updates, state = opt.update(tree, opt.init(tree), tree)  # type: ignore[arg-type]
         chex.assert_trees_all_equal_shapes_and_dtypes(updates, tree)
         assert state.count == 1  # type: ignore[attr-defined]
