@@ -6,7 +6,6 @@ import sys
 
 from jaxopt_edu.cli.console import code, table, text
 from jaxopt_edu.cli.words import optax_factory
-from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.optimizers import OPTIMIZERS
 
@@ -46,7 +45,10 @@ def run(options: argparse.Namespace) -> None:
     table(
         "Hyperparameters",
         ("name", "default", "what it is"),
-        [(name, f"{value:g}", described[name]) for name, value in hyperparameters(factory()).items()],
+        [
+            (name, show(parameter.default), described[name])
+            for name, parameter in inspect.signature(factory).parameters.items()
+        ],
     )
     state_type = factory().update.func.state_type  # type: ignore[attr-defined]
     code("\n\n".join(inspect.getsource(piece) for piece in (state_type, page.init, page.update, page.rule)))

@@ -48,12 +48,13 @@ def test_the_page(capsys, factory):
     assert "←" in head
     assert PAPERS[name] in head
 
-    values = hyperparameters(factory())
+    # Those of another optimizer that it holds are on that one's page.
+    values = {name: value for name, value in hyperparameters(factory()).items() if "." not in name}
     # Below the title an empty line, the heads and a rule; then a row each.
     rows = [line.split() for line in lines[first + 4 : first + 4 + len(values)]]
     assert {row[0]: float(row[1]) for row in rows} == values
     assert min(map(len, rows)) > 3
-    assert list(inspect.signature(factory).parameters) == list(values)
+    assert list(inspect.signature(factory).parameters)[: len(values)] == list(values)
 
     for piece in (page.rule, page.init, page.update):
         assert inspect.getsource(piece) in printed.out
