@@ -4,15 +4,15 @@ Nothing here touches `matplotlib.pyplot`, so figures work without a display and 
 reference. matplotlib is imported when a picture is asked for, not when this package is.
 """
 
-from jaxopt_edu.plots.animate import animate, frame_count
-from jaxopt_edu.plots.animation import Animation
 from jaxopt_edu.plots.budget import budget
 from jaxopt_edu.plots.curves import curves
+from jaxopt_edu.plots.drawing.animation import Animation
+from jaxopt_edu.plots.drawing.style import Style, save, styles
+from jaxopt_edu.plots.film.animate import animate, frame_count
 from jaxopt_edu.plots.heat_map import heat_map
 from jaxopt_edu.plots.parallel import parallel
 from jaxopt_edu.plots.paths import paths
 from jaxopt_edu.plots.sensitivity import sensitivity
-from jaxopt_edu.plots.style import Style, save, styles
 
 __all__ = [
     "Animation",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.labels import End, end_labels
-from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.scales import spans_decades
-from jaxopt_edu.plots.seeds import Mode, Summary, by_setting, costs, draw_band, sign, summarise
-from jaxopt_edu.plots.style import dress, headings, new_figure, require_matplotlib, sample, styles
+from jaxopt_edu.plots.drawing.labels import End, end_labels
+from jaxopt_edu.plots.drawing.limits import limits
+from jaxopt_edu.plots.drawing.scales import spans_decades
+from jaxopt_edu.plots.drawing.seeds import Mode, Summary, by_setting, costs, draw_band, sign, summarise
+from jaxopt_edu.plots.drawing.style import dress, headings, new_figure, require_matplotlib, sample, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.labels import End, end_labels
-from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.seeds import Band, Mode, caption, check_band, draw_band, matrix, summarise
-from jaxopt_edu.plots.style import INK, NOTE, dress, headings, new_figure, require_matplotlib, sample, styles
+from jaxopt_edu.plots.drawing.labels import End, end_labels
+from jaxopt_edu.plots.drawing.limits import limits
+from jaxopt_edu.plots.drawing.seeds import Band, Mode, caption, check_band, draw_band, matrix, summarise
+from jaxopt_edu.plots.drawing.style import (
+    INK,
+    NOTE,
+    dress,
+    headings,
+    new_figure,
+    require_matplotlib,
+    sample,
+    styles,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.scales import Shading, check_positive, chosen_logarithmically, number, shading, ticks
-from jaxopt_edu.plots.seeds import Mode, chosen_best, costs
-from jaxopt_edu.plots.style import (
+from jaxopt_edu.plots.drawing.scales import (
+    Shading,
+    check_positive,
+    chosen_logarithmically,
+    number,
+    shading,
+    ticks,
+)
+from jaxopt_edu.plots.drawing.seeds import Mode, chosen_best, costs
+from jaxopt_edu.plots.drawing.style import (
     INK,
     LABEL,
     NOTE,

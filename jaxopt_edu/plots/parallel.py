@@ -8,9 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.scales import Shading, check_positive, chosen_logarithmically, number, shading, ticks
-from jaxopt_edu.plots.seeds import Mode, chosen_best, costs
-from jaxopt_edu.plots.style import INK, LABEL, NOTE, QUIET, WIDTH, headings, new_figure, require_matplotlib
+from jaxopt_edu.plots.drawing.scales import (
+    Shading,
+    check_positive,
+    chosen_logarithmically,
+    number,
+    shading,
+    ticks,
+)
+from jaxopt_edu.plots.drawing.seeds import Mode, chosen_best, costs
+from jaxopt_edu.plots.drawing.style import (
+    INK,
+    LABEL,
+    NOTE,
+    QUIET,
+    WIDTH,
+    headings,
+    new_figure,
+    require_matplotlib,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.contours import CONTOUR, Surface, draw, evaluate, grid, surface
-from jaxopt_edu.plots.panels import Heading, sheet
-from jaxopt_edu.plots.style import INK, QUIET, Style, figure_of, require_matplotlib, sample, styles
-from jaxopt_edu.plots.ways import before_divergence, checked_points, checked_window, outside, until_left
+from jaxopt_edu.plots.drawing.contours import CONTOUR, Surface, draw, evaluate, grid, surface
+from jaxopt_edu.plots.drawing.panels import Heading, sheet
+from jaxopt_edu.plots.drawing.style import INK, QUIET, Style, figure_of, require_matplotlib, sample, styles
+from jaxopt_edu.plots.drawing.ways import (
+    before_divergence,
+    checked_points,
+    checked_window,
+    outside,
+    until_left,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.labels import LETTERS, wrap
-from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.seeds import (
+from jaxopt_edu.plots.drawing.labels import LETTERS, wrap
+from jaxopt_edu.plots.drawing.limits import limits
+from jaxopt_edu.plots.drawing.seeds import (
     Band,
     Mode,
     Summary,
@@ -21,7 +21,7 @@ from jaxopt_edu.plots.seeds import (
     draw_band,
     summarise,
 )
-from jaxopt_edu.plots.style import (
+from jaxopt_edu.plots.drawing.style import (
     INK,
     LABEL,
     NOTE,

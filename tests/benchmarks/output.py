@@ -116,7 +116,7 @@ def ratios_figure(title: str, label: str, values: Mapping[tuple[str, str], float
     """A line a case, a mark a rival, on a logarithmic axis; 1 is where they would be at best."""
     from matplotlib.figure import Figure
 
-    from jaxopt_edu.plots.style import INK, LABEL, NOTE, QUIET, RULE, TITLE, styles
+    from jaxopt_edu.plots.drawing.style import INK, LABEL, NOTE, QUIET, RULE, TITLE, styles
 
     cases = list(dict.fromkeys(case for case, _ in values))
     rivals = list(dict.fromkeys(who for _, who in values))

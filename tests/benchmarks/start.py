@@ -22,7 +22,7 @@ from tests.benchmarks.timing import orders
 IMPORTS = {
     "import jax, optax": "import jax, optax",
     "import jaxopt_edu": "import jaxopt_edu",
-    "import jaxopt_edu, plots": "import jaxopt_edu; jaxopt_edu.plots.style",
+    "import jaxopt_edu, plots": "import jaxopt_edu; jaxopt_edu.plots.drawing.style",
 }
 # What counts what a process compiles; the job's code follows.
 COUNTED = """

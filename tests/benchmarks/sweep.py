@@ -202,7 +202,7 @@ def scaling_figure(measured: dict[str, Any]) -> "Figure":
     """What a run costs as runs and devices become more, and how much of the peak wider networks reach."""
     from matplotlib.ticker import LogLocator
 
-    from jaxopt_edu.plots.style import dress, new_figure, sample, styles
+    from jaxopt_edu.plots.drawing.style import dress, new_figure, sample, styles
 
     style = styles(["jo.sweep"])["jo.sweep"]
     figure = new_figure(5.0)

@@ -6,7 +6,7 @@ import pytest
 
 from jaxopt_edu.plots import curves, styles
 from jaxopt_edu.plots.curves import running_mean
-from jaxopt_edu.plots.seeds import summarise
+from jaxopt_edu.plots.drawing.seeds import summarise
 
 
 def line(figure, label) -> Any:

@@ -20,9 +20,9 @@ import pytest
 from jaxopt_edu import problems
 from jaxopt_edu.cli import main
 from jaxopt_edu.optimizers import momentum, sgd
-from jaxopt_edu.plots.style import RULE
+from jaxopt_edu.plots.drawing.style import RULE
 from jaxopt_edu.textbook.lab import METHODS, STARTS, STEPS
-from jaxopt_edu.textbook.page.look import DARK
+from jaxopt_edu.textbook.page.drawing.look import DARK
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")

@@ -173,7 +173,7 @@ def test_lines_are_the_findings_numbers_in_float32(page, written):
 def test_no_optimizer_is_written_in_javascript():
     from importlib.resources import files
 
-    folder = files("jaxopt_edu.textbook.page")
+    folder = files("jaxopt_edu.textbook.page").joinpath("browser")
     code = "".join(
         folder.joinpath(name).read_text("utf-8") for name in ("page.js", "player.js", "lab.js")
     ).lower()
@@ -186,5 +186,5 @@ def test_no_optimizer_is_written_in_javascript():
 def test_page_files_are_in_the_package():
     from importlib.resources import files
 
-    names = {path.name for path in files("jaxopt_edu.textbook.page").iterdir()}
+    names = {path.name for path in files("jaxopt_edu.textbook.page").joinpath("browser").iterdir()}
     assert {"template.html", "page.css", "page.js", "player.js", "lab.js"} <= names

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxopt_edu import problems
-from jaxopt_edu.plots.style import METHODS
+from jaxopt_edu.plots.drawing.style import METHODS
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Path, PathsFigure, Series
-from jaxopt_edu.textbook.page.ground import ground_of
-from jaxopt_edu.textbook.page.look import DARK, GROUND, PAPER
+from jaxopt_edu.textbook.page.drawing.ground import ground_of
+from jaxopt_edu.textbook.page.drawing.look import DARK, GROUND, PAPER
+from jaxopt_edu.textbook.page.drawing.paths import window_of, within_reach
+from jaxopt_edu.textbook.page.drawing.placing import FRAME, LETTER, LINE, places
 from jaxopt_edu.textbook.page.packing import pack, unpack
-from jaxopt_edu.textbook.page.paths import window_of, within_reach
-from jaxopt_edu.textbook.page.placing import FRAME, LETTER, LINE, places
 from jaxopt_edu.textbook.page.tables import table_of
 from jaxopt_edu.textbook.page.words import markdown
 
@@ -50,7 +50,7 @@ def test_dark_colours_tell_the_methods_apart():
 
 
 def test_the_style_sheets_colours_have_contrast():
-    css = files("jaxopt_edu.textbook.page").joinpath("page.css").read_text("utf-8")
+    css = files("jaxopt_edu.textbook.page").joinpath("browser", "page.css").read_text("utf-8")
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:

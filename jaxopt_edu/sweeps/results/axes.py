@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxopt_edu.plots.scales import chosen_logarithmically
+from jaxopt_edu.plots.drawing.scales import chosen_logarithmically
 from jaxopt_edu.sweeps.results.runs import Runs
 from jaxopt_edu.sweeps.results.tables import hyperparameters_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxopt_edu import plots
-from jaxopt_edu.plots.labels import LETTERS, wrap
+from jaxopt_edu.plots.drawing.labels import LETTERS, wrap
 from jaxopt_edu.sweeps.results.axes import ranks_of, shown
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.tables import hyperparameters_of

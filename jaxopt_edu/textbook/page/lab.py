@@ -8,8 +8,8 @@ from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, Span
 from markupsafe import Markup
 
-from jaxopt_edu.plots.contours import evaluate, grid
-from jaxopt_edu.plots.style import QUIET, styles
+from jaxopt_edu.plots.drawing.contours import evaluate, grid
+from jaxopt_edu.plots.drawing.style import QUIET, styles
 from jaxopt_edu.textbook.figures import Path
 from jaxopt_edu.textbook.lab import (
     ANGLES,
@@ -24,12 +24,12 @@ from jaxopt_edu.textbook.lab import (
     Lab,
     rotated,
 )
-from jaxopt_edu.textbook.page.canvas import Scale, canvas
-from jaxopt_edu.textbook.page.ground import draw_ground, draw_minima, ground_of, image_place
-from jaxopt_edu.textbook.page.key import Entry, entries
-from jaxopt_edu.textbook.page.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.canvas import Scale, canvas
+from jaxopt_edu.textbook.page.drawing.ground import draw_ground, draw_minima, ground_of, image_place
+from jaxopt_edu.textbook.page.drawing.key import Entry, entries
+from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.paths import REACH, START, WIDTH, draw_path
 from jaxopt_edu.textbook.page.packing import pack
-from jaxopt_edu.textbook.page.paths import REACH, START, WIDTH, draw_path
 from jaxopt_edu.textbook.page.shown import script_json
 
 MARKED = np.arange(0, STEPS + 1, 4)  # which points of a path have a mark

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from jaxopt_edu.textbook.build import WrittenChapter
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.lab import Lab
+from jaxopt_edu.textbook.page.drawing.look import DARK
 from jaxopt_edu.textbook.page.lab import show_lab
-from jaxopt_edu.textbook.page.look import DARK
 from jaxopt_edu.textbook.page.shown import ShownFigure, script_json, show
 from jaxopt_edu.textbook.page.words import equation, markdown, rule_source
 
@@ -109,7 +109,7 @@ def _finding(finding: Finding) -> ShownFinding:
 
 
 def _file(name: str) -> str:
-    return files("jaxopt_edu.textbook.page").joinpath(name).read_text("utf-8")
+    return files("jaxopt_edu.textbook.page").joinpath("browser", name).read_text("utf-8")
 
 
 def _inline(path: Path) -> Markup:

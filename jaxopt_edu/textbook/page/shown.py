@@ -9,10 +9,10 @@ from bokeh.embed import json_item
 from markupsafe import Markup
 
 from jaxopt_edu.textbook.figures import Figure, LinesFigure, PathsFigure
-from jaxopt_edu.textbook.page.heat import draw_heat
-from jaxopt_edu.textbook.page.key import Entry, key_of
-from jaxopt_edu.textbook.page.lines import draw_lines
-from jaxopt_edu.textbook.page.paths import draw_paths, window_of
+from jaxopt_edu.textbook.page.drawing.heat import draw_heat
+from jaxopt_edu.textbook.page.drawing.key import Entry, key_of
+from jaxopt_edu.textbook.page.drawing.lines import draw_lines
+from jaxopt_edu.textbook.page.drawing.paths import draw_paths, window_of
 from jaxopt_edu.textbook.page.tables import Table, table_of
 
 TALLEST = 560  # pixels, of a map's frame

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 
 import jaxopt_edu as jo
 from jaxopt_edu.core.distributions import loguniform, uniform
-from jaxopt_edu.plots.scales import number
+from jaxopt_edu.plots.drawing.scales import number
 from jaxopt_edu.sweeps.results import axes, pictures, report
 from jaxopt_edu.sweeps.space.settings import grid, sample
 from tests.sweeps.quadratic import STEPS, sweep

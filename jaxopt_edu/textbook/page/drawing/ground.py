@@ -7,10 +7,10 @@ import numpy as np
 from bokeh.models import ColumnDataSource, LinearColorMapper
 from contourpy import contour_generator
 
-from jaxopt_edu.plots.contours import CONTOUR, evaluate, grid, surface
-from jaxopt_edu.plots.style import INK
+from jaxopt_edu.plots.drawing.contours import CONTOUR, evaluate, grid, surface
+from jaxopt_edu.plots.drawing.style import INK
 from jaxopt_edu.problems import Surface
-from jaxopt_edu.textbook.page.look import GROUND, PAPER
+from jaxopt_edu.textbook.page.drawing.look import GROUND, PAPER
 
 EVERY = 2  # of the grid that contours are drawn from: half of it is enough on a screen
 

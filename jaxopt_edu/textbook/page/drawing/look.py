@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.plots.contours import CONTOUR
-from jaxopt_edu.plots.style import INK, METHODS, QUIET, RULE, Dash, Style
+from jaxopt_edu.plots.drawing.contours import CONTOUR
+from jaxopt_edu.plots.drawing.style import INK, METHODS, QUIET, RULE, Dash, Style
 
 PAPER = "#FFFFFF"  # the page's background, and the edge that keeps a line clear of the contours
 GRID = "#E6E6E6"

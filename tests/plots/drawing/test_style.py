@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from jaxopt_edu.plots import budget, curves, heat_map, parallel, save, styles
-from jaxopt_edu.plots import style as style_module
+from jaxopt_edu.plots.drawing import style as style_module
 
 AXES: Any = {"xlabel": "rate", "ylabel": "decay", "label": "loss"}
 METHODS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.style import LABEL, Style, figure_of, in_points, sample
+from jaxopt_edu.plots.drawing.style import LABEL, Style, figure_of, in_points, sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxopt_edu.plots.labels import wrap
-from jaxopt_edu.plots.style import (
+from jaxopt_edu.plots.drawing.labels import wrap
+from jaxopt_edu.plots.drawing.style import (
     INK,
     LABEL,
     NOTE,

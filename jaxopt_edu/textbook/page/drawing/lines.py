@@ -6,13 +6,13 @@ import numpy as np
 from bokeh.core.properties import value as fixed
 from bokeh.models import ColumnDataSource, Span
 
-from jaxopt_edu.plots.labels import spread, wrap
-from jaxopt_edu.plots.limits import limits
-from jaxopt_edu.plots.style import QUIET, Style, styles
+from jaxopt_edu.plots.drawing.labels import spread, wrap
+from jaxopt_edu.plots.drawing.limits import limits
+from jaxopt_edu.plots.drawing.style import QUIET, Style, styles
 from jaxopt_edu.textbook.figures import LinesFigure, Series
-from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas, share
-from jaxopt_edu.textbook.page.look import PAPER, dash, mark
-from jaxopt_edu.textbook.page.placing import LETTER, LINE, filled, quietest
+from jaxopt_edu.textbook.page.drawing.canvas import FONT, Scale, canvas, share
+from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.placing import LETTER, LINE, filled, quietest
 
 HEIGHT = 380
 FRAME = HEIGHT - 34 - 52  # pixels, without what stands above and below the axes

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxopt_edu.plots.heads import Place, bounds, seat
+from jaxopt_edu.plots.film.heads import Place, bounds, seat
 
 ROOM = np.array([280.0, 140.0])
 SIZES = np.array([[26.0, 13.0], [70.0, 13.0], [60.0, 13.0], [58.0, 13.0], [62.0, 13.0]])

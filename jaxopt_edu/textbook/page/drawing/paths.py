@@ -7,12 +7,12 @@ import numpy as np
 from bokeh.core.properties import value as fixed
 from bokeh.models import ColumnDataSource
 
-from jaxopt_edu.plots.style import INK, Style, styles
+from jaxopt_edu.plots.drawing.style import INK, Style, styles
 from jaxopt_edu.textbook.figures import Path, PathsFigure
-from jaxopt_edu.textbook.page.canvas import FONT, canvas
-from jaxopt_edu.textbook.page.ground import draw_ground, draw_minima
-from jaxopt_edu.textbook.page.look import PAPER, dash, mark
-from jaxopt_edu.textbook.page.placing import FRAME, places
+from jaxopt_edu.textbook.page.drawing.canvas import FONT, canvas
+from jaxopt_edu.textbook.page.drawing.ground import draw_ground, draw_minima
+from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.placing import FRAME, places
 
 WIDTH = 2.2
 MARK = 7.0

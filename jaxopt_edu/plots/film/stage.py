@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxopt_edu.plots.contours import draw, evaluate, grid, surface
-from jaxopt_edu.plots.labels import wrap
+from jaxopt_edu.plots.drawing.contours import draw, evaluate, grid, surface
+from jaxopt_edu.plots.drawing.labels import wrap
+from jaxopt_edu.plots.drawing.scales import number
+from jaxopt_edu.plots.drawing.style import (
+    DPI,
+    INK,
+    LABEL,
+    NOTE,
+    QUIET,
+    Style,
+    dress,
+    new_figure,
+    sample,
+    styles,
+)
+from jaxopt_edu.plots.drawing.ways import before_divergence, outside, until_left
 from jaxopt_edu.plots.paths import MINIMUM, START
-from jaxopt_edu.plots.scales import number
-from jaxopt_edu.plots.style import DPI, INK, LABEL, NOTE, QUIET, Style, dress, new_figure, sample, styles
-from jaxopt_edu.plots.ways import before_divergence, outside, until_left
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxopt_edu.plots.seeds import Mode, costs, sign
+from jaxopt_edu.plots.drawing.seeds import Mode, costs, sign
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize

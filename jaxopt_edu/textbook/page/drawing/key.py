@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from jaxopt_edu.plots.style import Style, styles
+from jaxopt_edu.plots.drawing.style import Style, styles
 from jaxopt_edu.textbook.figures import Figure, LinesFigure, PathsFigure
-from jaxopt_edu.textbook.page.look import DARK, dash
+from jaxopt_edu.textbook.page.drawing.look import DARK, dash
 
 _MARKS = {
     "o": '<circle cx="17" cy="7" r="4"/>',

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxopt_edu.plots.stage import Stage
+    from jaxopt_edu.plots.film.stage import Stage
 
 # In points.
 AWAY = 9.0  # of a name from its head

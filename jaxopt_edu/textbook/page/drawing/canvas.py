@@ -9,8 +9,8 @@ import numpy as np
 from bokeh.models import BasicTickFormatter, FixedTicker, Range1d, Title
 from bokeh.plotting import figure
 
-from jaxopt_edu.plots.style import INK, QUIET, RULE
-from jaxopt_edu.textbook.page.look import GRID, PAPER
+from jaxopt_edu.plots.drawing.style import INK, QUIET, RULE
+from jaxopt_edu.textbook.page.drawing.look import GRID, PAPER
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 LETTERS = 40  # of a line of the axis's label, which has to fit on a phone

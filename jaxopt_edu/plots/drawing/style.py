@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 
 from jaxopt_edu.files import whole_file
-from jaxopt_edu.plots.animation import Animation
+from jaxopt_edu.plots.drawing.animation import Animation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +129,7 @@ def new_figure(
     """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from jaxopt_edu.plots.picture import Picture
+    from jaxopt_edu.plots.drawing.picture import Picture
 
     figure = Picture(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12) if layout else "none")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from jaxopt_edu.plots.labels import spread, wrap
+from jaxopt_edu.plots.drawing.labels import spread, wrap
 
 intervals = st.lists(
     st.tuples(st.floats(-0.5, 1.5, allow_subnormal=False), st.floats(0.01, 0.1)), min_size=1, max_size=9

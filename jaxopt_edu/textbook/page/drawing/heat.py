@@ -7,10 +7,10 @@ from bokeh.core.properties import value as fixed
 from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, LinearColorMapper, LogColorMapper
 from bokeh.palettes import Viridis256
 
-from jaxopt_edu.plots.style import INK, QUIET, RULE
+from jaxopt_edu.plots.drawing.style import INK, QUIET, RULE
 from jaxopt_edu.textbook.figures import HeatFigure
-from jaxopt_edu.textbook.page.canvas import FONT, Scale, canvas, share
-from jaxopt_edu.textbook.page.look import PAPER
+from jaxopt_edu.textbook.page.drawing.canvas import FONT, Scale, canvas, share
+from jaxopt_edu.textbook.page.drawing.look import PAPER
 
 HEIGHT = 420
 

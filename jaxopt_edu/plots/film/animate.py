@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxopt_edu.plots.animation import Animation, Palette
-from jaxopt_edu.plots.heads import Names
-from jaxopt_edu.plots.stage import Stage, build
-from jaxopt_edu.plots.style import require_matplotlib
-from jaxopt_edu.plots.ways import checked_points, checked_window
+from jaxopt_edu.plots.drawing.animation import Animation, Palette
+from jaxopt_edu.plots.drawing.style import require_matplotlib
+from jaxopt_edu.plots.drawing.ways import checked_points, checked_window
+from jaxopt_edu.plots.film.heads import Names
+from jaxopt_edu.plots.film.stage import Stage, build
 
 FRAME = 80  # milliseconds
 BEGIN, END = 600, 2400  # how long the first and the last frame are shown, in milliseconds

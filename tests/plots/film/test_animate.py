@@ -6,10 +6,10 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from jaxopt_edu.plots import animate, frame_count, save, styles
-from jaxopt_edu.plots.animate import BEGIN, END, FRAME, run_to
-from jaxopt_edu.plots.animation import Palette
-from jaxopt_edu.plots.heads import Names
-from jaxopt_edu.plots.stage import build
+from jaxopt_edu.plots.drawing.animation import Palette
+from jaxopt_edu.plots.film.animate import BEGIN, END, FRAME, run_to
+from jaxopt_edu.plots.film.heads import Names
+from jaxopt_edu.plots.film.stage import build
 
 DOMAIN = ((-8, 8), (-4, 4))
 LONG = "adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-8)"

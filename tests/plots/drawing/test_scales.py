@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxopt_edu.plots.scales import (
+from jaxopt_edu.plots.drawing.scales import (
     SHADES,
     check_positive,
     chosen_logarithmically,
