@@ -21,7 +21,7 @@ EXTRAS = (
 LAYERS = (
     {"core", "files"},
     {"optimizers", "schedules", "storage"},
-    {"wrappers", "processes"},
+    {"wrappers", "processes", "fingerprints"},
     {"problems", "recipes"},
     {"training"},
     {"plots"},
