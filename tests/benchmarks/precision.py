@@ -34,6 +34,7 @@ NOTES = (
     "“as written” with the unrounded ones, so that the rounding of 0.999 to float32 counts too.",
     f"{COORDINATES} coordinates, {STEPS:,} steps, normal gradients times the scale at the column's head, in "
     "float32; the other columns are the worst of all scales.",
+    "Yogi's formula jumps where v passes g², and a rounding may settle to which side; see its page.",
     f"ms a step: of a whole step on one leaf of {SPEED_SIZE:,} numbers, the libraries in turns; of torch "
     "only the fused Adam was timed.",
 )

@@ -8,7 +8,8 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu import problems
-from jaxopt_edu.core.reading import describe, hyperparameters
+from jaxopt_edu.core.naming import hyperparameters
+from jaxopt_edu.core.reading import describe
 from jaxopt_edu.race import LearningResult, data_report, race_on_surface, surface_report
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

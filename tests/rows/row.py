@@ -26,6 +26,7 @@ class Row(NamedTuple):
     reads_params: bool = False  # its update needs the parameters
     start: dict[str, float] = {}  # what the memory holds at first where that is not 0  # noqa: RUF012
     flat: tuple[str, ...] = ()  # hyperparameters by which the derivative is 0, as a sign's is
+    real: tuple[str, ...] = ()  # the memory that is real for complex parameters, as squares are
     evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
     static: dict[str, Any] = {}  # arguments that are no numbers  # noqa: RUF012
     further: tuple[str, ...] = ()  # fields of the state that come after those of memory

@@ -13,6 +13,10 @@ arrays of memory.
 with t = 1 at the first step, η = learning_rate, β₁ = b1, β₂ = b2, ε = eps, m₀ = 0, v₀ = 1e-6; |g|² for
 complex g.
 
+The formula jumps where v passes g²: up or down is 2 (1 − β₂) g², and where the two agree to the last digits
+a rounding settles it. v remembers, since nothing in it fades. In float32 that befell 2 of 800,000 signs and
+made a later update wrong by 4.5e-4 η; by the signs that it took, no update is wrong by more than 1.3e-6 η.
+
 `optax.yogi(η, b1, b2, eps)` is the same but for its m₀, which is 1e-6 too (TensorFlow's are). The paper
 corrects neither m nor v and starts v from a first batch. ε is large, 1e-3, by the paper's advice. torch
 has none.
