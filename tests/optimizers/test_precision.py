@@ -1,5 +1,7 @@
 """Every optimizer in float32 against exact arithmetic, over 10,000 steps and sixteen orders of magnitude."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -34,8 +36,8 @@ def yogis_sides(row: Row, stream: Array) -> Array:
     """On which side of g² Yogi's v was at each step, told by where it went."""
     optimizer = row.build()
 
-    def step(state, g):
-        _, after = optimizer.update(g, state)
+    def step(state: Any, g: jax.Array) -> Any:
+        after: Any = optimizer.update(g, state)[1]
         return after, (state.v, after.v)
 
     scan = jax.jit(lambda stream: jax.lax.scan(step, optimizer.init(stream[0]), stream)[1])

@@ -50,7 +50,7 @@ SPACE: dict[str, Distribution] = {
     "learning_rate": loguniform(1e-4, 0.1),
     "b1": one_minus(loguniform(1e-2, 1.0)),
     "b2": one_minus(loguniform(1e-4, 0.1)),
-    "eps": loguniform(1e-16, 1e-8),
+    "eps": loguniform(1e-18, 1e-8),
 }
 
 

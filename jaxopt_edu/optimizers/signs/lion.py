@@ -11,7 +11,8 @@ times smaller than AdamW's, and λ as many times larger.
     m ← β₂ m + (1 − β₂) g
 
 with η = learning_rate, β₁ = b1, β₂ = b2, λ = weight_decay, m₀ = 0, and sign(0) = 0; w on the right is the
-old parameter. For complex g, sign(z) is z/|z|.
+old parameter. For complex g, sign(z) is z/|z|. An ∞ stays in m and its coordinate moves by η to one side
+for ever, as in `signum`.
 
 `optax.lion(η, b1, b2, weight_decay=λ)` and the authors' code are the same; their default λ is 1e-3 and 0,
 ours 0. torch has none; `lion_pytorch.Lion(lr, betas, weight_decay)` is the same unless

@@ -10,6 +10,9 @@ shorter by themselves, it rests only when η goes to 0.
 
 with η = learning_rate, β = momentum, m₀ = 0, and sign(0) = 0. For complex g, sign(z) is z/|z|.
 
+A NaN shows at once, but an ∞ does not: it stays in m, and its coordinate moves by η to one side for ever
+(`optax.apply_if_finite` passes such a step over).
+
 `optax.signum(η, beta=β)` is the same. torch has none.
 
 Bernstein et al. 2018, signSGD: Compressed Optimisation for Non-Convex Problems, arXiv:1802.04434,
