@@ -19,6 +19,7 @@ from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
 from jaxopt_edu.sweeps.engine.plan import same_for_all
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
+from jaxopt_edu.training.arguments import named
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.objective import as_pytree_function, objective
 
@@ -136,10 +137,13 @@ def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
     arrays = any(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
     if callable(params_or_init) and (isinstance(params_or_init, Partial) or not arrays):
         init = as_pytree_function(params_or_init)
-        check_parameters(jax.eval_shape(init, jax.random.key(0)))
+        drawn = jax.eval_shape(init, jax.random.key(0))
+        with named("sweep"):
+            check_parameters(drawn)
         return init
     params: Any = params_or_init
-    check_parameters(params)
+    with named("sweep"):
+        check_parameters(params)
     return same_for_all(params)
 
 

@@ -62,6 +62,9 @@ def sweep(
     number of devices adds up the same numbers in another order: float32 rounding at each step, which training
     can amplify (the tests allow 2e-5 of a value after a dozen steps).
 
+    All runs have the same steps, batch size and shapes of parameters. Several widths or batch sizes are a
+    sweep each: `{width: sweep(loss_fn, network(width), …) for width in (16, 64)}`.
+
     Args:
         loss_fn: as for `fit`: `loss_fn(params, batch)`, which returns a loss or (loss, dict of metrics); with
             a model_state `loss_fn(params, model_state, batch)`, which returns (loss, model_state[, metrics]).

@@ -209,6 +209,26 @@ def test_the_second_compiled_step_is_the_first(row, parameters):
         assert len(traced) == 1
 
 
+def test_an_optimizer_on_the_device_is_not_transferred_again():
+    opt, gradient = jo.adam(0.1), jnp.asarray(GRADIENTS[0])
+
+    @jax.jit
+    def step(opt, params, state):
+        updates, state = opt.update(gradient, state, params)
+        return params + updates, state
+
+    params = jnp.zeros_like(gradient)
+    state = opt.init(params)
+    expected = step(opt, params, state)
+    there = jax.device_put(opt)
+    assert jo.describe(there) == jo.describe(opt)
+    with jax.transfer_guard("disallow"):
+        with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+            step(opt, params, state)
+        found = step(there, params, state)
+    chex.assert_trees_all_equal(found, expected)
+
+
 @pytest.mark.parametrize("name", ["momentum", "adam", "adagrad", "rmsprop", "adadelta"])
 def test_optax_leaves_weak_types_behind(name):
     row = named(name)

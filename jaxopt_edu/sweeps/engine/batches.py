@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_edu.training.arguments import named
 from jaxopt_edu.training.sources import ArraySource, NoSource, SampleSource, make_source
 
 INITIAL, DATA = 0, 1
@@ -44,7 +45,10 @@ class PairedBatches:
         self, data: Any, seeds: Sequence[int], batch_size: int | None, replacement: bool, longest: int
     ) -> None:
         self.keys = seed_keys(seeds, DATA)
-        source = make_source(data, key=self.keys[0], batch_size=batch_size, replacement=replacement, first=0)
+        with named("sweep"):
+            source = make_source(
+                data, key=self.keys[0], batch_size=batch_size, replacement=replacement, first=0
+            )
         if not isinstance(source, ArraySource | SampleSource | NoSource):
             source.close()
             raise TypeError(
