@@ -62,16 +62,7 @@ class Runs:
     @cached_property
     def groups(self) -> dict[str, np.ndarray]:
         """From each kind of optimizer to the places of its settings; int, shape (settings of that kind,)."""
-        places: dict[Any, list[int]] = {}
-        for place, optimizer in enumerate(self.optimizers):
-            places.setdefault(jax.tree.structure(as_pytree(optimizer)), []).append(place)
-        groups: dict[str, np.ndarray] = {}
-        counts: dict[str, int] = {}
-        for members in places.values():
-            name = kind(self.optimizers[members[0]])
-            counts[name] = counts.get(name, 0) + 1
-            groups[f"{name} #{counts[name]}" if counts[name] > 1 else name] = np.array(members)
-        return groups
+        return {name: places for name, (places, _) in self._kinds.items()}
 
     @cached_property
     def hyperparameters(self) -> dict[str, np.ndarray]:
@@ -80,10 +71,32 @@ class Runs:
         Those that are arrays themselves are left out.
         """
         columns: dict[str, np.ndarray] = {}
-        for places in self.groups.values():
-            for name, values in _columns([self.optimizers[place] for place in places]).items():
+        for places, of_kind in self._kinds.values():
+            for name, values in of_kind.items():
                 columns.setdefault(name, np.full(len(self.optimizers), np.nan))[places] = values
         return columns
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """From each kind of optimizer to its places and its hyperparameters' values."""
+        # Both come of one pass, as to flatten a hundred thousand optimizers takes a good part of a second.
+        found: dict[Any, tuple[list[int], list[list[Any]]]] = {}
+        for place, optimizer in enumerate(self.optimizers):
+            leaves, structure = jax.tree.flatten(as_pytree(optimizer))
+            if structure not in found:
+                found[structure] = [], []
+            places, rows = found[structure]
+            places.append(place)
+            rows.append(leaves)
+        kinds: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+        counts: dict[str, int] = {}
+        for structure, (places, rows) in found.items():
+            members = [self.optimizers[place] for place in places]
+            name = kind(members[0])
+            counts[name] = counts.get(name, 0) + 1
+            name = f"{name} #{counts[name]}" if counts[name] > 1 else name
+            kinds[name] = np.array(places), _columns(members, structure, rows)
+        return kinds
 
     def values(self, metric: str | None = None) -> np.ndarray:
         """Each run's last value.
@@ -201,16 +214,16 @@ class Runs:
         raise ValueError(f"mode = {mode!r} for {metric!r}; say mode='min' or mode='max'.")
 
 
-def _columns(optimizers: list[Optimizer]) -> dict[str, np.ndarray]:
+def _columns(optimizers: list[Optimizer], structure: Any, leaves: list[list[Any]]) -> dict[str, np.ndarray]:
     """The numbers of optimizers of one structure by name, each of shape (settings,)."""
-    leaves = [jax.tree.leaves(optimizer) for optimizer in optimizers]
-    if any(np.ndim(leaf) for row in leaves for leaf in row):
+    if any(type(leaf) is not float and np.ndim(leaf) for row in leaves for leaf in row):
         rows = [{name: v for name, v in settings(one).items() if np.ndim(v) == 0} for one in optimizers]
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
     # The names are asked once: of an optimizer that holds the leaves' places instead of their values.
-    places = settings(jax.tree.unflatten(jax.tree.structure(optimizers[0]), range(len(leaves[0]))))
+    places = settings(jax.tree.unflatten(structure, range(len(leaves[0]))))
     keys = {place for place, leaf in enumerate(leaves[0]) if is_key(leaf)}
-    rows = [[np.nan if place in keys else leaf for place, leaf in enumerate(row)] for row in leaves]
-    table = np.array(rows, float).reshape(len(leaves), -1)
+    if keys:
+        leaves = [[np.nan if place in keys else leaf for place, leaf in enumerate(row)] for row in leaves]
+    table = np.array(leaves, float).reshape(len(leaves), -1)
     return {name: table[:, place] for name, place in places.items() if place not in keys}
