@@ -101,6 +101,11 @@ def _check(layout: Layout, treedef: Any, structs: tuple[jax.ShapeDtypeStruct, ..
     except NotElementwiseError:
         raise
     except (TypeError, ValueError) as error:
+        if params is None:
+            # If all is well with parameters, it is them that it misses, and it says so itself.
+            leaves, treedef = jax.tree.flatten((update, updates, state, updates, extra))
+            _check(layout, treedef, tuple(leaves))
+            raise
         raise NotElementwiseError(f"its update does not take packed arrays ({error})") from error
     lies_in = dict.fromkeys(range(len(layout.shapes)), 0)
     arrays = [*(members for _, members in layout.groups), *((position,) for position in layout.alone)]
@@ -197,8 +202,11 @@ def _spread(layout: Layout, packed: Packed) -> Any:
     """The tree of which a state's part is the packed form; as ShapeDtypeStructs."""
     leaves: list[Any] = [None] * len(layout.shapes)
     for name, members in layout.groups:
+        together: jax.Array | None = packed.together[name]
+        if together is None:
+            raise NotElementwiseError("its state leaves out leaves that are packed into one array")
         for position in members:
-            leaves[position] = jax.ShapeDtypeStruct(layout.shapes[position], packed.together[name].dtype)
+            leaves[position] = jax.ShapeDtypeStruct(layout.shapes[position], together.dtype)
     for position, leaf in zip(layout.alone, packed.alone, strict=True):
         leaves[position] = leaf
     return layout.treedef.unflatten(leaves)

@@ -240,6 +240,9 @@ ROWS = (
         formula=amsgrad_formula,
         optax=optax.amsgrad,
         torch=None,
+        refused={
+            "test_its_steps_are_those_of_float32_in_the_mean": "the largest of v is the largest as rounded"
+        },
     ),
     Row(
         name="adamax",

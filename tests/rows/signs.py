@@ -25,6 +25,10 @@ def lion_formula(
     return update, b2 * m + (1 - b2) * g
 
 
+UNSEEN = {
+    "test_its_steps_are_those_of_float32_in_the_mean": "a sign does not see how its average was rounded"
+}
+
 ROWS = (
     Row(
         name="signum",
@@ -36,6 +40,7 @@ ROWS = (
         optax=lambda learning_rate, momentum: optax.signum(learning_rate, beta=momentum),
         torch=None,
         flat=("momentum",),
+        refused=UNSEEN,
     ),
     Row(
         name="lion",
@@ -48,5 +53,6 @@ ROWS = (
         torch=None,
         reads_params=True,
         flat=("b1", "b2"),
+        refused=UNSEEN,
     ),
 )

@@ -26,6 +26,15 @@ SMALL_STEPS = {
     "adadelta": {"learning_rate": 0.1},
     "rmsprop": {"learning_rate": 5e-4},
     "adam": {"learning_rate": 1e-3},
+    "adamw": {"learning_rate": 1e-3, "weight_decay": 0.0},
+    "amsgrad": {"learning_rate": 1e-3},
+    "adamax": {"learning_rate": 1e-3},
+    "nadam": {"learning_rate": 1e-3},
+    "radam": {"learning_rate": 3e-3},
+    "adabelief": {"learning_rate": 3e-4},
+    "yogi": {"learning_rate": 1e-3},
+    "signum": {"learning_rate": 1e-3},
+    "lion": {"learning_rate": 1e-3},
     "muon": {"learning_rate": 7e-3, "weight_decay": 0.0},
 }
 

@@ -137,6 +137,22 @@ def test_rules_that_look_at_whole_leaves_are_refused(name):
         opt.update(gradients(REAL, 0), opt.init(REAL), REAL)
 
 
+@pytest.mark.parametrize(
+    "inner", [jo.adamw(), jo.chain(optax.clip(1.0), jo.adamw())], ids=["alone", "in a chain"]
+)
+def test_parameters_that_are_missing_are_said_to_be_missing(inner):
+    opt = jo.packed(inner)
+    with pytest.raises(ValueError, match=r"^adamw\.update needs the parameters: call update\("):
+        opt.update(REAL, opt.init(REAL))
+
+
+def test_what_cannot_be_packed_is_not_taken_for_missing_parameters():
+    inner, reason = NOT_ELEMENTWISE["mask"]
+    opt = jo.packed(inner)
+    with pytest.raises(ValueError, match=reason):
+        opt.update(REAL, opt.init(REAL))
+
+
 def test_leaves_that_are_split_over_devices_are_refused():
     mesh = jax.make_mesh((8,), ("model",))
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("model"))
