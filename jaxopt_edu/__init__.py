@@ -64,14 +64,30 @@ if TYPE_CHECKING:
         sweep,
     )
     from jaxopt_edu.training import FitResult, fit
-    from jaxopt_edu.wrappers import compensated, half_state, packed
+    from jaxopt_edu.wrappers import (
+        accumulated,
+        averaged,
+        cautious,
+        compensated,
+        half_state,
+        lookahead,
+        mars,
+        matrices_only,
+        packed,
+        sam,
+        schedule_free,
+        weight_decay,
+    )
 
 _MODULES = {"plots", "problems", "schedules", "sweeps", "training"}
 _NAMES = {
     "storage": "load save",
     "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit",
-    "wrappers": "compensated half_state packed",
+    "wrappers": (
+        "accumulated averaged cautious compensated half_state lookahead mars matrices_only packed sam "
+        "schedule_free weight_decay"
+    ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
@@ -79,6 +95,7 @@ __all__ = [
     "FitResult",
     "Optimizer",
     "SweepResult",
+    "accumulated",
     "adabelief",
     "adadelta",
     "adagrad",
@@ -86,6 +103,8 @@ __all__ = [
     "adamax",
     "adamw",
     "amsgrad",
+    "averaged",
+    "cautious",
     "chain",
     "choice",
     "compensated",
@@ -100,6 +119,9 @@ __all__ = [
     "lion",
     "load",
     "loguniform",
+    "lookahead",
+    "mars",
+    "matrices_only",
     "momentum",
     "muon",
     "nadam",
@@ -115,8 +137,10 @@ __all__ = [
     "randint",
     "replace",
     "rmsprop",
+    "sam",
     "sample",
     "save",
+    "schedule_free",
     "schedules",
     "sgd",
     "signum",
@@ -126,6 +150,7 @@ __all__ = [
     "training",
     "uniform",
     "unstack",
+    "weight_decay",
     "yogi",
 ]
 

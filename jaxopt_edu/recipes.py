@@ -31,11 +31,13 @@ from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.storage import is_key
-from jaxopt_edu.wrappers import compensated, half_state, packed
+from jaxopt_edu.wrappers import WRAPPERS, matrices_only
 
 FACTORIES: dict[str, Callable[..., Any]] = {
-    factory.__name__: factory for factory in (*OPTIMIZERS, chain, partition, compensated, half_state, packed)
+    factory.__name__: factory for factory in (*OPTIMIZERS, *WRAPPERS, chain, partition)
 }
+# Functions among the arguments that are ours, and so have a name that is read again.
+FUNCTIONS: dict[str, Callable[..., Any]] = {"matrices_only": matrices_only}
 PLAIN = (bool, int, float, str, type(None))
 # Deeper than anyone nests optimizers, and far from where Python gives up.
 DEEPEST = 100
@@ -146,6 +148,8 @@ def _value(value: Any) -> Any:
         if not all(isinstance(name, str) for name in value):
             raise NotWritableError(f"the names {list(value)} are not all text")
         return {"dict": {name: _value(part) for name, part in value.items()}}
+    if callable(value) and FUNCTIONS.get(getattr(value, "__name__", "")) is value:
+        return {"function": value.__name__}
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, np.dtype) or (isinstance(value, type) and hasattr(value, "dtype")):
@@ -160,6 +164,8 @@ def _read(value: Any) -> Any:
         return value
     if "optimizer" in value:
         return _made(value["optimizer"])
+    if "function" in value:
+        return _found(FUNCTIONS, value["function"])
     if "dict" in value:
         return {name: _read(part) for name, part in value["dict"].items()}
     if "key" in value:

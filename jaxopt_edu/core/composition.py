@@ -38,12 +38,19 @@ def chain(*transforms: Transform) -> Optimizer:
 
     Raises:
         TypeError: an argument is not an optax transform.
+        ValueError: one that is not the last gives updates that must not be changed, as `compensated` does.
 
     >>> import jax, jaxopt_edu as jo, optax
     >>> opt = jo.chain(optax.clip_by_global_norm(1.0), jo.sgd(learning_rate=0.1))
     >>> jax.tree.leaves(opt)
     [0.1]
     """
+    for transform in transforms[:-1]:
+        if is_transform(transform) and (name := bearer(as_transform(transform), "updates_are_final")):
+            raise ValueError(
+                f"chain: the updates of {name} have to be added to the parameters as they are; put it last, "
+                f"or write {name}(chain(…))."
+            )
     return compose(chain, chain_init, ChainStep(), transforms)
 
 
@@ -89,6 +96,10 @@ class Step(Protocol):
     asks[i](state, params) is the same question to member i, and the numbers are its own in force. One that
     shows its members other parameters or states than its own has `evaluated_at` alone. All others are asked
     member by member, in order.
+
+    What may not stand inside of something else says so with a trait, a class attribute that is True:
+    `updates_are_final` (its updates have to be added to the parameters as they are), and those that
+    jaxopt_edu/wrappers/order.py tells of.
     """
 
     def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
@@ -316,6 +327,24 @@ def composition_of(optimizer: optax.GradientTransformation) -> Composition | Non
     """The static half of a composed transform; None if it is another one."""
     static = getattr(optimizer.update, "func", None)
     return static if isinstance(static, Composition) else None
+
+
+def bearer(optimizer: optax.GradientTransformation, trait: str) -> str | None:
+    """Which of the transforms that another is composed of has a trait, the outermost one first.
+
+    Args:
+        optimizer: any optax transform.
+        trait: an attribute of its `Step`.
+
+    Returns:
+        The name of its factory; None if there is none.
+    """
+    if (composition := composition_of(optimizer)) is None:
+        return None
+    if getattr(composition.step, trait, False):
+        return composition.name
+    found = (bearer(each, trait) for each in members(optimizer) or [])
+    return next((name for name in found if name is not None), None)
 
 
 def own_numbers(optimizer: optax.GradientTransformation) -> dict[str, Any]:

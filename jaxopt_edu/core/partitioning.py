@@ -87,6 +87,8 @@ def partition(optimizers: Mapping[str, optax.GradientTransformation], labels: La
 class PartitionStep:
     """One step: every optimizer's for its own leaves."""
 
+    names_leaves = True
+
     names: tuple[str, ...]
     rules: Any  # a function of (name, leaf), or pairs of a pattern and a label
 

@@ -105,6 +105,31 @@ def zeros_like(params: "chex.ArrayTree", *, real: bool = False) -> "chex.ArrayTr
     return jax.tree.map(zeros, params)
 
 
+def copies(owner: str, params: "chex.ArrayTree") -> "chex.ArrayTree":
+    """The parameters themselves in the working dtype, for a state that starts where they are.
+
+    Args:
+        owner: the optimizer's name, for the error.
+        params: pytree of floating or complex arrays.
+
+    Returns:
+        New arrays of the same structure and shapes, so that parameters and state can both be donated.
+
+    Raises:
+        TypeError: a leaf is not a floating or complex array, or there are only shapes.
+
+    >>> copies("averaged", {"w": jnp.ones(2, jnp.bfloat16)})["w"].dtype
+    dtype('float32')
+    """
+    check_parameters(params)
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(params)):
+        raise TypeError(
+            f"{owner}.init starts from the parameters' numbers and was given shapes; for the state's shapes "
+            f"call jax.eval_shape({owner}(…).init, params)."
+        )
+    return jax.tree.map(lambda w: jnp.array(working_array(w), copy=True), params)
+
+
 def first_count(params: "chex.ArrayTree") -> jax.Array:
     """The count of an optimizer that has made no update; refuses parameters that cannot be trained.
 

@@ -32,6 +32,7 @@ from jaxopt_edu.core.checks import check_given, check_matches, check_parameters,
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.core.trees import working_array
+from jaxopt_edu.wrappers.order import check_inside
 
 if TYPE_CHECKING:
     import chex
@@ -56,6 +57,7 @@ def compensated(optimizer: optax.GradientTransformation) -> Optimizer:
 
     Raises:
         TypeError: optimizer is not an optax transform.
+        ValueError: it asks for a second gradient, as `sam` does.
 
     >>> import jax.numpy as jnp, jaxopt_edu as jo, optax
     >>> opt = compensated(jo.sgd(learning_rate=0.001))
@@ -71,6 +73,7 @@ def compensated(optimizer: optax.GradientTransformation) -> Optimizer:
         Kahan, Pracniques: further remarks on reducing truncation errors, 1965.
         Zamirai et al., Revisiting BFloat16 Training, 2020, arXiv:2010.06192.
     """
+    check_inside("compensated", optimizer, "takes_new_gradient")
     return compose(compensated, init, CompensatedStep(), [optimizer])
 
 
@@ -85,6 +88,8 @@ def init(inits: Sequence[Callable], params: "chex.ArrayTree") -> CompensatedStat
 @dataclass(frozen=True)
 class CompensatedStep:
     """One step: the optimizer's update and the residual, as far as the parameters can take them."""
+
+    updates_are_final = True
 
     def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
         """The optimizer's state."""

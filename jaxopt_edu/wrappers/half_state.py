@@ -31,6 +31,7 @@ from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.noise import place_noise
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.core.trees import next_count
+from jaxopt_edu.wrappers.order import check_inside
 
 if TYPE_CHECKING:
     import chex
@@ -59,6 +60,7 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
 
     Raises:
         TypeError: optimizer is not an optax transform.
+        ValueError: its state holds parameters, as that of `averaged` does; put half_state inside.
 
     >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
     >>> opt = half_state(jo.adam(), jax.random.key(0))
@@ -69,6 +71,7 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
         Gupta et al., Deep Learning with Limited Numerical Precision, 2015, arXiv:1502.02551.
     """
     check_key("half_state", "key", key)
+    check_inside("half_state", optimizer, "holds_parameters")
     return compose(half_state, init, HalfStep(), [optimizer], key)
 
 

@@ -44,9 +44,13 @@ from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.core.trees import next_count
 from jaxopt_edu.wrappers.elementwise import check_elementwise
+from jaxopt_edu.wrappers.order import check_inside
 
 if TYPE_CHECKING:
     import chex
+
+# What speaks of the whole tree would not fit the packed one.
+OF_THE_WHOLE = ("grad", "value_fn", "grad_fn")
 
 
 class PackedState(NamedTuple):
@@ -67,6 +71,7 @@ def packed(optimizer: optax.GradientTransformation) -> Optimizer:
 
     Raises:
         TypeError: optimizer is not an optax transform.
+        ValueError: it asks for a second gradient, as `sam` does, or tells leaves apart, as `partition` does.
 
     >>> import jax.numpy as jnp, jaxopt_edu as jo
     >>> opt = packed(jo.momentum(learning_rate=0.1))
@@ -91,6 +96,7 @@ def packed(optimizer: optax.GradientTransformation) -> Optimizer:
     >>> [round(float(x), 2) for x in layout.unpack(w, state.count)["b"]]
     [0.46, 0.46]
     """
+    check_inside("packed", optimizer, "takes_new_gradient", "names_leaves", "packs")
     return compose(packed, init, PackedStep(), [optimizer])
 
 
@@ -115,6 +121,8 @@ def init(inits: Sequence[Callable], params: "chex.ArrayTree") -> PackedState:
 class PackedStep:
     """One step: gradients packed, the optimizer's update, updates unpacked."""
 
+    packs = True
+
     def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
         """The optimizer's state."""
         check_state("packed", state, PackedState)
@@ -133,8 +141,7 @@ class PackedStep:
         if params is not None:
             check_matches("gradient", updates, "parameter", params)
         layout = Layout.of(updates if params is None else params)
-        # What speaks of the whole tree would not fit the packed one.
-        extra = {name: value for name, value in extra.items() if name not in ("grad", "value_fn")}
+        extra = {name: value for name, value in extra.items() if name not in OF_THE_WHOLE}
         check_elementwise(update_functions[0], layout, updates, inner, params, extra)
         steps, inner = update_functions[0](
             layout.pack(updates), inner, None if params is None else layout.pack(params), **extra
