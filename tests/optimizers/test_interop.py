@@ -215,49 +215,21 @@ def test_vmap_over_a_stack_gives_what_each_gives_alone(row):
     chex.assert_trees_all_close(together, alone, rtol=1e-6, atol=1e-6 * float(np.abs(alone).max()))
 
 
-@each_optimizer
-def test_hypergradients_are_those_of_the_formula(row, x64):
-    """Against central differences of the NumPy formula; one coordinate's gradient is always exactly 0."""
-    start, curvature, steps = np.array([1.0, -2.0, 0.0]), np.array([1.0, 0.3, 1.0]), 5
-
-    @jax.jit
-    @jax.grad
-    def hypergradient(opt):
-        w, state = jnp.asarray(start), opt.init(jnp.asarray(start))
-        for _ in range(steps):
-            updates, state = opt.update(curvature * w, state, w)
-            w = optax.apply_updates(w, updates)
-        return jnp.sum(curvature * jnp.square(w)) / 2  # type: ignore[arg-type]
-
-    def loss(**hyperparameters):
-        w, memory = start, row.first_memory((3,))
-        for t in range(1, steps + 1):
-            update, *memory = row.step(t, curvature * w, w, memory, **hyperparameters)
-            w = w + update
-        return np.sum(curvature * w**2) / 2
-
-    values = row.hyperparameters | ({"eps": 1e-3} if "eps" in row.hyperparameters else {})
-    gradient = jo.hyperparameters(hypergradient(row.make(**values)))
-    assert list(gradient) == list(values)
-    for name, value in values.items():
-        h = 1e-5 * value
-        difference = (loss(**values | {name: value + h}) - loss(**values | {name: value - h})) / (2 * h)
-        np.testing.assert_allclose(gradient[name], difference, rtol=1e-5, atol=1e-9, err_msg=name)
+@jax.jit
+@jax.grad
+def without_gradients(opt):
+    w, state = jnp.zeros(2), opt.init(jnp.zeros(2))
+    for _ in range(2):
+        updates, state = opt.update(w, state, w)
+        w = optax.apply_updates(w, updates)
+    return jnp.sum(w)  # type: ignore[arg-type]
 
 
 @each_optimizer
 def test_hypergradients_are_finite_where_every_gradient_is_zero(row):
-    @jax.grad
-    def hypergradient(opt):
-        w, state = jnp.zeros(2), opt.init(jnp.zeros(2))
-        for _ in range(2):
-            updates, state = opt.update(w, state, w)
-            w = optax.apply_updates(w, updates)
-        return jnp.sum(w)  # type: ignore[arg-type]
-
     for eps in (1e-8, 0.0) if "eps" in row.hyperparameters else (None,):
         opt = row.build() if eps is None else row.build(eps=eps)
-        chex.assert_tree_all_finite(hypergradient(opt))
+        chex.assert_tree_all_finite(without_gradients(opt))
 
 
 def test_each_row_is_a_transform_and_a_pytree_of_its_hyperparameters():
