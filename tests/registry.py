@@ -11,10 +11,10 @@ import numpy as np
 import optax
 import pytest
 
-from tests.rows import adaptive, descent, matrices, signs
+from tests.rows import adaptive, descent, layers, matrices, signs
 from tests.rows.row import Array, Row
 
-OPTIMIZERS: tuple[Row, ...] = (*descent.ROWS, *signs.ROWS, *adaptive.ROWS, *matrices.ROWS)
+OPTIMIZERS: tuple[Row, ...] = (*descent.ROWS, *signs.ROWS, *adaptive.ROWS, *layers.ROWS, *matrices.ROWS)
 
 # What takes its time runs by default for the textbook's seven, and for the others where slow tests run.
 each_optimizer = pytest.mark.parametrize(

@@ -118,3 +118,23 @@ def magnitude(g: jax.Array) -> jax.Array:
     """
     # Not by the root of the square, which underflows for small g.
     return squared_root(squared_magnitude(g)) if jnp.iscomplexobj(g) else jnp.abs(g)
+
+
+def clip_magnitude(x: jax.Array, limit: jax.Array) -> jax.Array:
+    """x, made as small as the limit where it is larger; a complex number keeps its angle.
+
+    Args:
+        x: real or complex array of any shape.
+        limit: the largest magnitude, ≥ 0; real, shape ().
+
+    Returns:
+        An array of x's shape and dtype.
+
+    >>> import jax.numpy as jnp
+    >>> clip_magnitude(jnp.array([-3.0, 0.5]), jnp.float32(1)).tolist()
+    [-1.0, 0.5]
+    """
+    if not jnp.iscomplexobj(x):
+        return jnp.clip(x, -limit, limit)
+    size = magnitude(x)
+    return x * jnp.where(size > limit, limit / jnp.where(size > limit, size, 1), 1)

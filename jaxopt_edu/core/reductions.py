@@ -88,6 +88,23 @@ def norm(x: jax.Array) -> jax.Array:
     return squared_root(jnp.sum(squared_magnitude(x)))
 
 
+def ratio_or_one(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """How long a step is beside its layer, and 1 where either is 0: for trust ratios.
+
+    Args:
+        numerator: ≥ 0; real, shape ().
+        denominator: ≥ 0; real, shape ().
+
+    Returns:
+        numerator / denominator, or 1; real, shape ().
+
+    >>> [float(ratio_or_one(jnp.float32(x), jnp.float32(y))) for x, y in [(3, 4), (0, 4), (3, 0)]]
+    [0.75, 1.0, 1.0]
+    """
+    nothing = (numerator == 0) | (denominator == 0)
+    return jnp.where(nothing, 1, numerator / jnp.where(nothing, 1, denominator))
+
+
 def _product(x: jax.Array, y: jax.Array) -> jax.Array:
     return (x.conj() * y).real if jnp.iscomplexobj(x) else x * y
 

@@ -175,7 +175,8 @@ class Page:
             check_kinds(updates, params)
         if "params" not in _arguments(self.update):
             return self.update(updates, state, **values)
-        check_given(self.name, params)
+        if jax.tree.leaves(updates):  # of no parameters at all, None is the tree
+            check_given(self.name, params)
         return self.update(updates, state, params, **values)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import adaptive, descent, matrices, signs
+from jaxopt_edu.optimizers import adaptive, descent, layers, matrices, signs
 from jaxopt_edu.optimizers.adaptive import (
     AdaBeliefState,
     AdadeltaState,
@@ -13,6 +13,9 @@ from jaxopt_edu.optimizers.adaptive import (
     AdamaxState,
     AdamState,
     AdamWState,
+    AdanState,
+    AdemamixState,
+    AdoptState,
     AmsGradState,
     NadamState,
     RAdamState,
@@ -24,6 +27,9 @@ from jaxopt_edu.optimizers.adaptive import (
     adam,
     adamax,
     adamw,
+    adan,
+    ademamix,
+    adopt,
     amsgrad,
     nadam,
     radam,
@@ -31,11 +37,12 @@ from jaxopt_edu.optimizers.adaptive import (
     yogi,
 )
 from jaxopt_edu.optimizers.descent import MomentumState, NesterovState, SgdState, momentum, nesterov, sgd
+from jaxopt_edu.optimizers.layers import LambState, LarsState, lamb, lars
 from jaxopt_edu.optimizers.matrices import MuonState, muon
 from jaxopt_edu.optimizers.signs import LionState, SignumState, lion, signum
 
 # In the order of the README's table.
-FAMILIES = (descent, signs, adaptive, matrices)
+FAMILIES = (descent, signs, adaptive, layers, matrices)
 # Whose rules treat every number alike, whatever leaf it lies in.
 ELEMENTWISE = (*descent.OPTIMIZERS, *signs.OPTIMIZERS, *adaptive.OPTIMIZERS)
 OPTIMIZERS = tuple(factory for family in FAMILIES for factory in family.OPTIMIZERS)
@@ -76,7 +83,12 @@ __all__ = [
     "AdamState",
     "AdamWState",
     "AdamaxState",
+    "AdanState",
+    "AdemamixState",
+    "AdoptState",
     "AmsGradState",
+    "LambState",
+    "LarsState",
     "LionState",
     "MomentumState",
     "MuonState",
@@ -93,7 +105,12 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
     "amsgrad",
+    "lamb",
+    "lars",
     "lion",
     "momentum",
     "muon",

@@ -92,8 +92,9 @@ def cell(
 ) -> list[dict[str, Any]]:
     """Check and time all rivals with one optimizer on one tree."""
     layout = Layout.of(params)
-    transform = row.optax(**row.hyperparameters)
-    made = {OURS: Compiled(row.build(), params, gradients), OPTAX: Compiled(transform, params, gradients)}
+    made = {OURS: Compiled(row.build(), params, gradients)}
+    if row.optax is not None:
+        made[OPTAX] = Compiled(row.optax(**row.hyperparameters), params, gradients)
     if layout.groups and row.name == "adam":
         made[PACKED] = Compiled(jo.packed(row.build()), params, gradients)
         made[CARRIED] = Compiled(row.build(), layout.pack(params), layout.pack(gradients), layout)
@@ -113,7 +114,7 @@ def cell(
             "tree": tree,
             "who": name,
             "seconds": seconds[name],
-            "by_optax": ratio(seconds[name], seconds[OPTAX]),
+            "by_optax": ratio(seconds[name], seconds[OPTAX]) if OPTAX in seconds else None,
             "by_limit": statistics.median(seconds[name]) * speed / must_move,
             "bytes_that_must_move": must_move,
             "bytes_xla_moves": made[name].bytes_accessed() if name in made else None,
@@ -199,7 +200,11 @@ def torch_rival(
 
 def beside_optax(measured: list[dict[str, Any]]) -> Report:
     """The question in short: is any optimizer slower than optax's on any tree?"""
-    ratios = {(each["optimizer"], each["tree"]): each["by_optax"] for each in measured if each["who"] == OURS}
+    ratios = {
+        (each["optimizer"], each["tree"]): each["by_optax"]
+        for each in measured
+        if each["who"] == OURS and each["by_optax"] is not None
+    }
     trees = list(dict.fromkeys(tree for _, tree in ratios))
     names = dict.fromkeys(name for name, _ in ratios)
     rows = [(name, *(str(ratios[name, tree]) for tree in trees)) for name in names]
@@ -223,7 +228,7 @@ def report(measured: list[dict[str, Any]], speed: float) -> Report:
                 each["who"],
                 f"{1e3 * statistics.median(each['seconds']):,.3g}",
                 spread(each["seconds"], 1e-3),
-                "" if each["who"] == OPTAX else str(each["by_optax"]),
+                "" if each["who"] == OPTAX else str(each["by_optax"] or ""),
                 f"{each['by_limit']:.2f}",
                 f"{moved / each['bytes_that_must_move']:.2f}" if moved else "",
                 f"{each['compile_seconds']:.2f}" if each["compile_seconds"] else "",

@@ -36,7 +36,9 @@ def optax_updates(row, gradients, **changes):
 
 
 def relative_error(updates, expected):
-    return np.max(np.abs(np.asarray(updates, np.float64) / expected - 1))
+    """Where nothing is expected, nothing may come."""
+    size = np.where(expected == 0, 1e-30, np.abs(expected))
+    return np.max(np.abs(np.asarray(updates, np.float64) - expected) / size)
 
 
 @each_half_dtype
@@ -70,10 +72,9 @@ def test_the_averages_of_optax_stall(name):
 @each_optimizer
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_zero_gradients_make_zero_updates(row, dtype):
-    still = {"weight_decay": 0.0} if "weight_decay" in row.hyperparameters else {}
-    settings = [still, still | {"eps": 0.0}] if "eps" in row.hyperparameters else [still]
+    settings = [{}, {"eps": 0.0}] if "eps" in row.hyperparameters else [{}]
     for changes in settings:
-        updates = scan_updates(row.build(**changes), jnp.zeros((3, 2), dtype))
+        updates = scan_updates(row.build(**row.still | changes), jnp.zeros((3, 2), dtype))
         assert np.all(np.asarray(updates, np.float32) == 0), changes
 
 
@@ -86,12 +87,15 @@ def test_zero_gradients_are_nan_in_optax_without_eps(name):
 @each_half_dtype
 def test_a_coordinate_without_gradient_beside_others(row, dtype):
     """eps = 0, and one coordinate that first sees nothing and then something."""
-    changes = {name: 0.0 for name in ("eps", "weight_decay") if name in row.hyperparameters}
-    gradients = np.array([[1, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    updates = np.asarray(scan_updates(row.build(**changes), jnp.asarray(gradients, dtype)), np.float32)
+    changes = {"eps": 0.0} if "eps" in row.hyperparameters else {}
+    gradients = np.array([[1, 0], [1, 0], [1, 1], [0, 1], [0, 1]], np.float32)
+    opt = row.build(**row.still | changes)
+    updates = np.asarray(scan_updates(opt, jnp.asarray(gradients, dtype)), np.float32)
     assert np.isfinite(updates).all()
     assert (updates[:2, 1] == 0).all()
-    assert row.name == "adadelta" or updates[2, 1] != 0  # without ε Adadelta never leaves the start
+    assert (
+        row.name == "adadelta" or updates[2 + row.waits, 1] != 0
+    )  # without ε Adadelta never leaves the start
 
 
 @each_with_eps
@@ -153,7 +157,8 @@ def test_mixed_trees_keep_every_dtype_through_scan_and_cond(row, wrapper, x64):
     chex.assert_trees_all_equal_shapes_and_dtypes(after, (params, state))
     if wrapper == "alone":
         assert all(
-            np.all(np.asarray(leaf, np.complex64).real < 1) for leaf in run((params, state))[0].values()
+            np.all((np.asarray(leaf, np.complex64).real < 1) | (row.waits > 1))
+            for leaf in run((params, state))[0].values()
         )
 
 

@@ -77,7 +77,9 @@ VALUES = {
     "weight_decay": st.floats(0.0, 1.0),
     "learning_rate": st.floats(1e-4, 1.0),
     "eps": st.floats(1e-8, 0.1),
-    **dict.fromkeys(("momentum", "rho", "decay", "b1", "b2"), st.floats(0.0, 0.999)),
+    "alpha": st.floats(0.0, 10.0),
+    "trust": st.floats(1e-4, 1.0),
+    **dict.fromkeys(("momentum", "rho", "decay", "b1", "b2", "b3"), st.floats(0.0, 0.999)),
 }
 
 

@@ -32,11 +32,11 @@ FLOAT32_FORMULA = {"radam": 1e-5, "yogi": 1e-5}
 # Newton–Schulz steeply raises small singular values, and roundings with them.
 FLOAT32_FORMULA |= {"muon": 1e-5}
 # optax computes 1 − b2ᵗ as written and loses the digits that b2ᵗ ≈ 1 takes up: 6e-8 / (1 − 0.999) / 2.
-FLOAT32_OPTAX = dict.fromkeys(("adam", "adamw", "amsgrad", "nadam", "adabelief", "yogi"), 3e-5)
+FLOAT32_OPTAX = dict.fromkeys(("adam", "adamw", "amsgrad", "nadam", "adabelief", "yogi", "ademamix"), 3e-5)
 # RAdam's ρ is the difference of two numbers near 2,000, and counts once more.
 FLOAT32_OPTAX |= {"radam": 2e-3}
 # torch's weights 0.999 and 0.001 are rounded one by one and do not add up to 1.
-FLOAT32_TORCH = {"adam": 2e-5, "adamw": 2e-5, "radam": 3e-5, "rmsprop": 2e-6}
+FLOAT32_TORCH = {"adam": 2e-5, "adamw": 2e-5, "radam": 3e-5, "rmsprop": 2e-6, "ademamix": 2e-5}
 FLOAT64 = 1e-12
 # torch's Nadam keeps a product of its β₁ in float32, and its RAdam adds ε before the bias correction.
 FLOAT64_TORCH = {"nadam": 1e-6, "radam": 3e-5}

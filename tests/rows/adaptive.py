@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import jaxopt_edu as jo
@@ -133,6 +134,65 @@ def yogi_formula(
     return -learning_rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
 
 
+def adan_formula(
+    t: int,
+    g: Array,
+    w: Array,
+    m: Array,
+    v: Array,
+    n: Array,
+    last: Array,
+    *,
+    learning_rate: float,
+    b1: float,
+    b2: float,
+    b3: float,
+    eps: float,
+    weight_decay: float,
+) -> tuple[Array, ...]:
+    d = g - last if t > 1 else 0 * g
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * d
+    n = b3 * n + (1 - b3) * (g + b2 * d) ** 2
+    step = (m / (1 - b1**t) + b2 * v / (1 - b2**t)) / (np.sqrt(n / (1 - b3**t)) + eps)
+    # (w − η step) / (1 + ηλ) − w, without the difference of two numbers near w.
+    return -learning_rate * (step + weight_decay * w) / (1 + learning_rate * weight_decay), m, v, n, g
+
+
+def adopt_formula(
+    t: int, g: Array, m: Array, v: Array, *, learning_rate: float, b1: float, b2: float, eps: float
+) -> tuple[Array, ...]:
+    if t == 1:
+        return 0 * g, m, g**2
+    u = g / larger(np.sqrt(v), np.asarray(eps))
+    c = (t - 1) ** 0.25
+    m = b1 * m + (1 - b1) * np.where(np.abs(np.real(u)) > c, c * np.sign(np.real(u)), u)
+    return -learning_rate * m, m, b2 * v + (1 - b2) * g**2
+
+
+def ademamix_formula(
+    t: int,
+    g: Array,
+    w: Array,
+    m1: Array,
+    m2: Array,
+    v: Array,
+    *,
+    learning_rate: float,
+    b1: float,
+    b2: float,
+    b3: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+) -> tuple[Array, ...]:
+    m1 = b1 * m1 + (1 - b1) * g
+    m2 = b3 * m2 + (1 - b3) * g
+    v = b2 * v + (1 - b2) * g**2
+    step = (m1 / (1 - b1**t) + alpha * m2) / (np.sqrt(v / (1 - b2**t)) + eps)
+    return -learning_rate * (step + weight_decay * w), m1, m2, v
+
+
 def torch_adagrad(params: list, *, learning_rate: float, eps: float) -> Any:
     return pytest.importorskip("torch").optim.Adagrad(params, lr=learning_rate, eps=eps)
 
@@ -155,6 +215,26 @@ def torch_of_betas(name: str, **more: float) -> Any:
     return make
 
 
+def pytorch_adan(
+    params: list, *, b1: float, b2: float, b3: float, learning_rate: float, **values: float
+) -> Any:
+    theirs = pytest.importorskip("pytorch_optimizer").Adan
+    return theirs(params, lr=learning_rate, betas=(b1, b2, b3), **values)
+
+
+def pytorch_adopt(params: list, *, b1: float, b2: float, learning_rate: float, eps: float) -> Any:
+    """It clips at t^¼; told to count from 0, as the paper does, it is the paper's."""
+    theirs = pytest.importorskip("pytorch_optimizer").ADOPT
+    return theirs(params, learning_rate, (b1, b2), lambda step: (step - 1) ** 0.25, eps=eps)
+
+
+def pytorch_ademamix(
+    params: list, *, b1: float, b2: float, b3: float, learning_rate: float, **values: float
+) -> Any:
+    theirs = pytest.importorskip("pytorch_optimizer").AdEMAMix
+    return theirs(params, lr=learning_rate, betas=(b1, b2, b3), weight_decouple=True, **values)
+
+
 def optax_adagrad(learning_rate: float, eps: float) -> optax.GradientTransformation:
     """optax puts ε inside the root; both are the same method only where ε does not count."""
     del eps
@@ -171,6 +251,10 @@ def optax_yogi(**values: float) -> optax.GradientTransformation:
 
     return optax.GradientTransformation(init, theirs.update)
 
+
+# Close to the usual 0.9999, and a number that float32 holds: there is no correction by which the rounding of
+# such a fraction, 3e-4 of what it lacks to 1, would be divided away.
+LONG = 1 - 2.0**-13
 
 ROWS = (
     Row(
@@ -299,5 +383,57 @@ ROWS = (
         optax=optax_yogi,
         torch=None,
         start={"v": 1e-6},
+    ),
+    Row(
+        name="adan",
+        factory=jo.adan,
+        state_type=optimizers.AdanState,
+        memory=("m", "v", "n", "last"),
+        hyperparameters={
+            "learning_rate": 0.01,
+            "b1": 0.98,
+            "b2": 0.92,
+            "b3": 0.99,
+            "eps": 1e-8,
+            "weight_decay": 0.1,
+        },
+        formula=adan_formula,
+        optax=None,
+        torch=pytorch_adan,
+        reads_params=True,
+        real=("n",),
+    ),
+    Row(
+        name="adopt",
+        factory=jo.adopt,
+        state_type=optimizers.AdoptState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": LONG, "eps": 1e-6},
+        formula=adopt_formula,
+        optax=optax.contrib.adopt,
+        torch=pytorch_adopt,
+        flat=("eps",),
+        waits=1,
+        real=("v",),
+    ),
+    Row(
+        name="ademamix",
+        factory=jo.ademamix,
+        state_type=optimizers.AdemamixState,
+        memory=("m1", "m2", "v"),
+        hyperparameters={
+            "learning_rate": 0.01,
+            "b1": 0.9,
+            "b2": 0.999,
+            "b3": LONG,
+            "alpha": 5.0,
+            "eps": 1e-8,
+            "weight_decay": 0.1,
+        },
+        formula=ademamix_formula,
+        optax=optax.contrib.ademamix,
+        torch=pytorch_ademamix,
+        reads_params=True,
+        real=("v",),
     ),
 )

@@ -26,6 +26,7 @@ class Row(NamedTuple):
     reads_params: bool = False  # its update needs the parameters
     start: dict[str, float] = {}  # what the memory holds at first where that is not 0  # noqa: RUF012
     flat: tuple[str, ...] = ()  # hyperparameters by which the derivative is 0, as a sign's is
+    waits: int = 0  # how often a coordinate's gradient is only looked at before it moves
     real: tuple[str, ...] = ()  # the memory that is real for complex parameters, as squares are
     evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
     static: dict[str, Any] = {}  # arguments that are no numbers  # noqa: RUF012
@@ -39,6 +40,11 @@ class Row(NamedTuple):
     def make(self, **values: Any) -> jo.Optimizer:
         """The optimizer with these hyperparameters, and the factory's defaults for the others."""
         return self.factory(**self.static | values)
+
+    @property
+    def still(self) -> dict[str, float]:
+        """Changes by which no gradient is no step: without a decay of the parameters."""
+        return {"weight_decay": 0.0} if "weight_decay" in self.hyperparameters else {}
 
     def fractions(self) -> list[str]:
         """The hyperparameters that must stay below 1."""

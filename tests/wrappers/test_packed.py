@@ -45,6 +45,10 @@ def updates_of(opt, params=PARAMS, steps=3):
 
 @each_optimizer
 def test_the_updates_are_the_optimizers_own_up_to_a_rounding(row):
+    if not row.elementwise:
+        with pytest.raises(ValueError, match="does not treat every number alike"):
+            updates_of(jo.packed(row.build()))
+        return
     mine, own = updates_of(jo.packed(row.build())), updates_of(row.build())
     chex.assert_trees_all_equal_dtypes(mine, own)
     # Where XLA contracts a product and a sum into one rounding is its choice, and another for other shapes.

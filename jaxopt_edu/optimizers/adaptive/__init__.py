@@ -6,6 +6,9 @@ from jaxopt_edu.optimizers.adaptive.adagrad import AdaGradState, adagrad
 from jaxopt_edu.optimizers.adaptive.adam import AdamState, adam
 from jaxopt_edu.optimizers.adaptive.adamax import AdamaxState, adamax
 from jaxopt_edu.optimizers.adaptive.adamw import AdamWState, adamw
+from jaxopt_edu.optimizers.adaptive.adan import AdanState, adan
+from jaxopt_edu.optimizers.adaptive.ademamix import AdemamixState, ademamix
+from jaxopt_edu.optimizers.adaptive.adopt import AdoptState, adopt
 from jaxopt_edu.optimizers.adaptive.amsgrad import AmsGradState, amsgrad
 from jaxopt_edu.optimizers.adaptive.nadam import NadamState, nadam
 from jaxopt_edu.optimizers.adaptive.radam import RAdamState, radam
@@ -24,6 +27,9 @@ OPTIMIZERS = (
     radam,
     adabelief,
     yogi,
+    adan,
+    adopt,
+    ademamix,
 )
 
 __all__ = [
@@ -34,6 +40,9 @@ __all__ = [
     "AdamState",
     "AdamWState",
     "AdamaxState",
+    "AdanState",
+    "AdemamixState",
+    "AdoptState",
     "AmsGradState",
     "NadamState",
     "RAdamState",
@@ -45,6 +54,9 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
     "amsgrad",
     "nadam",
     "radam",
