@@ -38,7 +38,16 @@ from jaxopt_edu.optimizers.adaptive import (
 )
 from jaxopt_edu.optimizers.descent import MomentumState, NesterovState, SgdState, momentum, nesterov, sgd
 from jaxopt_edu.optimizers.layers import LambState, LarsState, lamb, lars
-from jaxopt_edu.optimizers.matrices import MuonState, muon
+from jaxopt_edu.optimizers.matrices import (
+    MuonState,
+    PsgdKronState,
+    ShampooState,
+    SoapState,
+    muon,
+    psgd_kron,
+    shampoo,
+    soap,
+)
 from jaxopt_edu.optimizers.signs import LionState, SignumState, lion, signum
 
 # In the order of the README's table.
@@ -94,10 +103,13 @@ __all__ = [
     "MuonState",
     "NadamState",
     "NesterovState",
+    "PsgdKronState",
     "RAdamState",
     "RmsPropState",
     "SgdState",
+    "ShampooState",
     "SignumState",
+    "SoapState",
     "YogiState",
     "adabelief",
     "adadelta",
@@ -116,10 +128,13 @@ __all__ = [
     "muon",
     "nadam",
     "nesterov",
+    "psgd_kron",
     "radam",
     "rmsprop",
     "sgd",
+    "shampoo",
     "signum",
+    "soap",
     "space",
     "yogi",
 ]

@@ -47,6 +47,30 @@ NOT_ONE_NUMBER = {
     "test_hyperparameters_that_bfloat16_rounds_to_one_do_no_harm": INJECTED,
 }
 
+OWN_STATES = {
+    "test_it_halves_the_state": "it has states of other shapes, too",
+    "test_tree_map_params_finds_what_mirrors_the_parameters": "it has states of other shapes, too",
+    "test_the_state_is_what_the_formula_remembers": "it has states of other shapes, too",
+}
+FIRST_LOOKS = dict.fromkeys(
+    (
+        "test_each_leaf_moves_as_it_does_in_a_plain_list",
+        "test_none_empty_trees_zero_size_and_scalar_leaves_pass_through",
+        "test_a_new_value_of_any_hyperparameter_traces_nothing_anew",
+        "test_without_conj_it_climbs",
+        "test_small_float16_gradients_make_finite_updates",
+    ),
+    "its first step only looks",
+)
+NOTHING_LEARNED = dict.fromkeys(
+    (
+        "test_every_derivative_is_that_of_the_formula",
+        "test_hypergradients_are_those_of_the_formula",
+        "test_a_new_value_of_any_hyperparameter_traces_nothing_anew",
+    ),
+    "the row's formula is that of a Q that learns nothing; see tests/optimizers/matrices",
+)
+
 
 def muon_formula(
     t: int,
@@ -69,6 +93,68 @@ def muon_formula(
     return -learning_rate * (0.2 * np.sqrt(np.size(u)) * x + weight_decay * w), m
 
 
+def soap_formula(
+    t: int,
+    g: Array,
+    w: Array,
+    m: Array,
+    v: Array,
+    *,
+    learning_rate: float,
+    b1: float,
+    b2: float,
+    eps: float,
+    weight_decay: float,
+) -> tuple[Array, ...]:
+    """Of one column whose long side keeps its axes: AdamW, one step later, with ε before the correction."""
+    if t == 1:
+        return np.zeros_like(g), m, v
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    u = np.sqrt(1 - b2 ** (t - 1)) / (1 - b1 ** (t - 1)) * m / (np.sqrt(v) + eps)
+    return -learning_rate * (u + weight_decay * w), m, v
+
+
+def shampoo_formula(
+    t: int,
+    g: Array,
+    w: Array,
+    m: Array,
+    right: Array,
+    *,
+    learning_rate: float,
+    momentum: float,
+    forgetting: float,
+    eps: float,
+    weight_decay: float,
+) -> tuple[Array, ...]:
+    """Of one column whose long side has no products: AdaGrad of its length."""
+    m = momentum * m + (1 - momentum) * g
+    right = (1 - forgetting) * right + np.sum(g**2)
+    u = m / (1 - momentum**t) / np.sqrt(right + eps)
+    return -learning_rate * (u + weight_decay * w), m, right
+
+
+def psgd_kron_formula(
+    t: int,
+    g: Array,
+    w: Array,
+    m: Array,
+    *,
+    learning_rate: float,
+    momentum: float,
+    preconditioner_rate: float,
+    probability: float,
+    weight_decay: float,
+) -> tuple[Array, ...]:
+    """Without noise: Q learns nothing."""
+    del preconditioner_rate, probability
+    m = momentum * m + (1 - momentum) * g
+    u = m / (1 - momentum**t)
+    size = np.sqrt(np.mean(u**2)) / 1.1
+    return -learning_rate * ((u / size if np.real(size) > 1 else u) + weight_decay * w), m
+
+
 ROWS = (
     Row(
         name="muon",
@@ -83,5 +169,61 @@ ROWS = (
         static=COLUMNS,
         further=("others",),
         refused=NOT_ONE_NUMBER,
+    ),
+    Row(
+        name="soap",
+        factory=jo.soap,
+        state_type=optimizers.SoapState,
+        memory=("m", "v"),
+        hyperparameters={"learning_rate": 0.01, "b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.1},
+        formula=soap_formula,
+        optax=None,
+        torch=None,
+        reads_params=True,
+        real=("v",),
+        static=COLUMNS | {"largest": 1},
+        further=("left", "right", "left_basis", "right_basis", "others"),
+        refused=NOT_ONE_NUMBER | OWN_STATES | FIRST_LOOKS,
+    ),
+    Row(
+        name="shampoo",
+        factory=jo.shampoo,
+        state_type=optimizers.ShampooState,
+        memory=("m",),
+        hyperparameters={
+            "learning_rate": 0.1,
+            "momentum": 0.9,
+            "forgetting": 0.01,
+            "eps": 1e-6,
+            "weight_decay": 0.1,
+        },
+        formula=shampoo_formula,
+        optax=None,
+        torch=None,
+        reads_params=True,
+        static=COLUMNS | {"largest": 1, "frequency": 1},
+        further=("left", "right", "left_root", "right_root", "others"),
+        hidden=1,
+        refused=NOT_ONE_NUMBER | OWN_STATES,
+    ),
+    Row(
+        name="psgd_kron",
+        factory=jo.psgd_kron,
+        state_type=optimizers.PsgdKronState,
+        memory=("m",),
+        hyperparameters={
+            "learning_rate": 0.01,
+            "momentum": 0.9,
+            "preconditioner_rate": 0.0,
+            "probability": 1.0,
+            "weight_decay": 0.1,
+        },
+        formula=psgd_kron_formula,
+        optax=None,
+        torch=None,
+        reads_params=True,
+        static=COLUMNS | {"largest": 1},
+        further=("since", "left", "right", "others"),
+        refused=NOT_ONE_NUMBER | OWN_STATES | NOTHING_LEARNED,
     ),
 )

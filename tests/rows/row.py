@@ -31,6 +31,7 @@ class Row(NamedTuple):
     evaluated_elsewhere: bool = False  # its result is at another point than the one that it holds
     static: dict[str, Any] = {}  # arguments that are no numbers  # noqa: RUF012
     further: tuple[str, ...] = ()  # fields of the state that come after those of memory
+    hidden: int = 0  # what the formula remembers besides, as the last of its memory
     refused: dict[str, str] = {}  # contract tests that have no meaning for it, and why  # noqa: RUF012
 
     def build(self, **changes: Any) -> jo.Optimizer:
@@ -57,7 +58,8 @@ class Row(NamedTuple):
 
     def first_memory(self, shape: tuple[int, ...] = ()) -> list[Array]:
         """The memory before the first step."""
-        return [np.full(shape, self.start.get(name, 0.0)) for name in self.memory]
+        own = [np.full(shape, self.start.get(name, 0.0)) for name in self.memory]
+        return own + [np.zeros(shape)] * self.hidden
 
     @property
     def elementwise(self) -> bool:

@@ -36,6 +36,9 @@ SMALL_STEPS = {
     "signum": {"learning_rate": 1e-3},
     "lion": {"learning_rate": 1e-3},
     "muon": {"learning_rate": 7e-3, "weight_decay": 0.0},
+    "soap": {"learning_rate": 1e-3, "weight_decay": 0.0},
+    "shampoo": {"learning_rate": 5e-3},
+    "psgd_kron": {"learning_rate": 1e-3, "preconditioner_rate": 0.0},
 }
 
 

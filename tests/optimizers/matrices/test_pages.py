@@ -70,7 +70,7 @@ PARAMS = {
 @each_page
 def test_each_matrix_moves_as_it_does_alone(page):
     """Stacked layers, convolutions, torch's layout, and a twin of the same shape in the same call."""
-    opt = page.build()
+    opt = page.build(**page.alike)
     gradients = jax.tree.map(lambda w: jnp.stack([w, 0.5 * w + 1, w - 1]), PARAMS)
     found = path(opt, PARAMS, gradients)
     assert jax.tree.structure(found) == jax.tree.structure(PARAMS)
@@ -160,8 +160,7 @@ def test_split_matrices_stay_where_they_are(page):
         pytest.skip("XLA_FLAGS was set to fewer devices")
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
     spec = NamedSharding(mesh, PartitionSpec("x", None))
-    opt, whole = page.build(), {"kernel": normal(16, 8), "bias": normal(16)}
-    whole["bias"] = whole["bias"][:3]
+    opt, whole = page.build(), {"kernel": normal(8, 8), "bias": normal(3)}
     split = whole | {"kernel": jax.device_put(whole["kernel"], spec)}
     state: Any = opt.init(split)
     assert state.m["kernel"].sharding.is_equivalent_to(spec, 2)
@@ -184,7 +183,7 @@ def test_zero_and_rank_deficient_gradients_are_finite(page, dtype):
     found = path(page.build(weight_decay=0.0), params, gradients)
     chex.assert_tree_all_finite(found)
     np.testing.assert_array_equal(found["zero"], 0)
-    if dtype == jnp.float32:
+    if dtype == jnp.float32 and "eps" in jo.hyperparameters(page.build()):
         chex.assert_tree_all_finite(path(page.build(eps=0.0), params, gradients))
 
 
