@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; None for the process's own.
 
     Returns:
-        The exit status: 0, or 2 for a bad name, value or folder (SystemExit for words that cannot be parsed).
+        The exit status: 0, or 2 for a bad name, value or folder (SystemExit for words that cannot be parsed);
+        130 after Ctrl-C, and SystemExit with 143 after SIGTERM in a sweep.
         Where another process of a distributed sweep has died, the process ends at once, with status 3.
     """
     parser = Parser(
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split())
         print(f"jaxopt-edu {options.command}: {message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"jaxopt-edu {options.command}: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"jaxopt-edu {options.command}: {str(error) or 'interrupted.'}", file=sys.stderr)
         return 130
     return 0

@@ -18,6 +18,7 @@ from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
 from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
+from jaxopt_edu.sweeps.engine.worker import StoppedError
 from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
 from jaxopt_edu.sweeps.folder.identity import optimizer_keys
 from jaxopt_edu.sweeps.folder.store import Store
@@ -25,6 +26,7 @@ from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import Mode
 from jaxopt_edu.training.progress import progress_bar
+from jaxopt_edu.training.signals import signals_wait, stop
 
 EVALUATIONS = 20
 
@@ -107,6 +109,8 @@ def sweep(
         FileExistsError: the folder is not empty, and resume is False.
         BlockingIOError: another sweep is writing into the folder; says which, and what can be done.
         OSError: the folder cannot be written to; says why, before the first step if it can.
+        KeyboardInterrupt: Ctrl-C, at the next evaluation; says what is in the folder. SIGTERM ends there too,
+            with exit status 143.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -196,16 +200,34 @@ def _swept(
         if callable(progress)
         else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
     )
-    with bars as bar:
+    with bars as bar, signals_wait("sweep", "at the next evaluation") as pending:
         report = _Reporter(bar, plan.mode)
-        results = [
-            run_group(plan, group.number, [by_key[key] for key in group.keys], group.seeds, store, report)
-            for group in groups
-        ]
+        try:
+            results = [
+                run_group(
+                    plan,
+                    group.number,
+                    [by_key[key] for key in group.keys],
+                    group.seeds,
+                    store,
+                    report,
+                    pending,
+                )
+                for group in groups
+            ]
+        except StoppedError:
+            told = f"after {report.steps:,} of {total:,} steps: {_kept(store)}"
+            stop("sweep", pending.number or 0, told, None)
     result = assemble(plan, by_key, seeds, groups, results)
     if store is not None and store.writes():
         _archive(result, keys, store)
     return result
+
+
+def _kept(store: Store | None) -> str:
+    if store is None:
+        return "without path= nothing is on disk"
+    return f"they are kept in {store.path}, and resume=True (--resume) goes on from there"
 
 
 def _archive(result: SweepResult, keys: list[str], store: Store) -> None:

@@ -15,7 +15,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, at a moment at which nothing is half done.
 
     Attributes:
-        result: what the run had arrived at.
+        result: what the run had arrived at; None of a sweep, whose runs are in its folder.
     """
 
     def __init__(self, message: str, result: Any) -> None:
@@ -75,13 +75,14 @@ def stop(owner: str, number: int, told: str, result: Any) -> NoReturn:
         owner: who says so.
         number: the signal's.
         told: where it stopped, and what is kept.
-        result: what there is so far.
+        result: what there is so far; None for nothing that could be handed over.
 
     Raises:
         Interrupted: for Ctrl-C.
         SystemExit: for SIGTERM, with status 143.
     """
     if number == signal.SIGINT:
-        raise Interrupted(f"{owner} stopped {told}; the exception's .result has the parameters.", result)
+        has = "" if result is None else "; the exception's .result has the parameters"
+        raise Interrupted(f"{owner} stopped {told}{has}.", result)
     sys.stderr.write(f"{owner}: SIGTERM: stopped {told}.\n")
     raise SystemExit(128 + number)

@@ -15,6 +15,7 @@ from jaxopt_edu.sweeps.engine.worker import Worker
 from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Cohort, Decision, PopulationBased, Rung
 from jaxopt_edu.sweeps.space.perturb import perturbed, varying
+from jaxopt_edu.training.signals import Pending
 
 
 class BestRun(NamedTuple):
@@ -51,6 +52,7 @@ def run_group(
     seeds: Sequence[int],
     store: Store | None,
     report: Callable[[int, float], None],
+    pending: Pending,
 ) -> GroupResult:
     """Run all settings of one structure with all their seeds, as far as the store does not have them.
 
@@ -61,11 +63,15 @@ def run_group(
         seeds: their seeds.
         store: where everything is kept; None for nowhere.
         report: called with the number of steps just made by runs together, and the best value among them.
+        pending: whether a signal waits for a safe point.
 
     Returns:
         What they gave.
+
+    Raises:
+        StoppedError: a signal has come.
     """
-    worker = Worker(plan, seeds, store, report)
+    worker = Worker(plan, seeds, store, report, pending)
     stages = Stages(plan, number, worker, len(seeds), store, report)
     everybody = [Cohort(tuple(range(len(optimizers))), ())]
     cohorts = everybody if plan.pruner is None else plan.pruner.cohorts(len(optimizers), plan.steps)

@@ -27,9 +27,14 @@ from jaxopt_edu.sweeps.engine.program import Program, place_entries
 from jaxopt_edu.sweeps.engine.tiling import Tile
 from jaxopt_edu.sweeps.engine.units import Span, Tape, Unit
 from jaxopt_edu.sweeps.folder.store import Store
+from jaxopt_edu.training.signals import Pending
 
 SAVE_SECONDS = 20.0
 AT = "at"
+
+
+class StoppedError(Exception):
+    """A signal has come, and nothing is half done: what was computed is in the store, if there is one."""
 
 
 class Worker:
@@ -41,12 +46,18 @@ class Worker:
         store: where a unit that takes long is saved now and then; None for nowhere.
         report: called with the number of steps made by all runs of a unit together, and the best value so
             far.
+        pending: whether a signal waits for a safe point, such as the end of a stretch.
     """
 
     def __init__(
-        self, plan: Plan, seeds: Sequence[int], store: Store | None, report: Callable[[int, float], None]
+        self,
+        plan: Plan,
+        seeds: Sequence[int],
+        store: Store | None,
+        report: Callable[[int, float], None],
+        pending: Pending,
     ) -> None:
-        self.plan, self.store, self.report = plan, store, report
+        self.plan, self.store, self.report, self.pending = plan, store, report, pending
         self.seeds = len(seeds)
         self.batches = PairedBatches(plan.data, seeds, plan.batch_size, plan.replacement, plan.longest)
         self.params, self.model_state = plan.first(seeds)
@@ -97,7 +108,12 @@ class Worker:
 
         Returns:
             The unit.
+
+        Raises:
+            StoppedError: a signal has come.
         """
+        if self.pending.number is not None:
+            raise StoppedError
         chosen = [optimizers[row] for row in tile.padded_rows()]
         settings, objective = self._settings(chosen, layout), self._objective(layout)
         program, columns = self.program(chosen[0], tile.shape, layout), tile.padded_columns()
@@ -120,11 +136,15 @@ class Worker:
             tape.read()
             tape.take(record, at)
             at += 1
-            if self.store is not None and at < span.end and time.monotonic() - saved > SAVE_SECONDS:
+            stopping = self.pending.number is not None and at < span.end
+            late = time.monotonic() - saved > SAVE_SECONDS and at < span.end
+            if self.store is not None and (stopping or late):
                 tape.read()
                 whole = {label: tile.unpadded(to_host(lanes))}
                 self.store.write_partial(whole, {AT: np.array(at), **tape.curves()})
                 saved = time.monotonic()
+            if stopping:
+                raise StoppedError
         tape.read()
         return tape.unit(span, tile.unpadded(to_host(lanes)))
 
