@@ -21,6 +21,7 @@ from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, 
 from jaxopt_edu.sweeps.engine.worker import StoppedError
 from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
 from jaxopt_edu.sweeps.folder.identity import optimizer_keys
+from jaxopt_edu.sweeps.folder.spec import stored_every
 from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
@@ -83,7 +84,8 @@ def sweep(
         evaluate: `evaluate(params)`, or `evaluate(params, model_state)`; returns a real number or a dict of
             them. It is compiled into the program, with the arrays that it closes over as constants (those of
             a `jax.tree_util.Partial` are arguments).
-        every: steps between two evaluations; None for a twentieth of the steps.
+        every: steps between two evaluations; None for a twentieth of the steps, or what the folder has that
+            is resumed.
         metric: by what runs are ranked: a name that evaluate gives ("value" for a single number), or
             "training_loss", the mean since the evaluation before. None for the only one, or "loss" among
             several.
@@ -93,7 +95,9 @@ def sweep(
         keep: of how many runs parameters and state are kept.
         path: a folder that keeps everything: curves, table, and what is needed to go on after a kill.
         resume: go on with what the folder holds, if anything. Further optimizers and seeds run only what is
-            new.
+            new. More steps, without a pruner, make the runs longer: they are computed again from their
+            beginning, since only the best ones' states are kept; until all are, the folder has the shorter
+            result. The same bits as if it had been begun with so many steps, and the same every.
         devices: what to run on; None for all, those of other processes of `jax.distributed` included.
         chunk_size: how many runs at once; "auto" takes what fits into memory.
         progress: show how many runs there will be and a progress bar; None for where standard error is a
@@ -132,6 +136,9 @@ def sweep(
         transforms, seeds = arguments.transforms(optimizers), arguments.seed_list(seeds)
         arguments.one_of_each(steps=steps, batch_size=batch_size)
         steps, keep = checked_whole("sweep", "steps", steps), checked_whole("sweep", "keep", keep, 0)
+        folder = arguments.folder(path, arguments.flag("resume", resume))
+        if every is None and resume and folder is not None:
+            every = stored_every(folder)
         every = -(-steps // EVALUATIONS) if every is None else checked_whole("sweep", "every", every)
         size = None if chunk_size == "auto" else checked_whole("sweep", "chunk_size", chunk_size)
         if mode not in ("min", "max"):
@@ -140,7 +147,6 @@ def sweep(
             raise TypeError(
                 f"sweep: progress = {progress!r} is no bool, no function(steps, best) and not None."
             )
-        folder = arguments.folder(path, arguments.flag("resume", resume))
         init = arguments.first_parameters(params_or_init)
         params = jax.eval_shape(init, jax.random.key(0))
         model_state = arguments.state_of_model(model_state)
@@ -195,6 +201,8 @@ def _swept(
     by_key = dict(zip(keys, transforms, strict=True))
     total = len(transforms) * len(seeds) * plan.steps
     announcement = _announcement(transforms, kinds, seeds)
+    if store is not None and store.shorter(plan.steps):
+        announcement += f"; made longer, to {plan.steps} steps: all are computed again from their beginning"
     bars = (
         nullcontext(progress)
         if callable(progress)
@@ -221,6 +229,7 @@ def _swept(
     result = assemble(plan, by_key, seeds, groups, results)
     if store is not None and store.writes():
         _archive(result, keys, store)
+        store.forget_shorter(plan.steps)
     return result
 
 

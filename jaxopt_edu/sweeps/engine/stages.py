@@ -125,7 +125,7 @@ class Stages:
         unit = unit._replace(name=self.store.new_name())
         self.store.write_state(unit.name, unit.state)
         self.store.write_curves(unit.name, unit.arrays())
-        place = {"group": self.group, "cohort": stage.cohort, "stage": stage.index}
+        place = {"group": self.group, "cohort": stage.cohort, "stage": stage.index, "steps": self.plan.steps}
         runs = {"rows": unit.rows.tolist(), "columns": unit.columns.tolist()}
         self.store.append({"kind": "unit", **place, "name": unit.name, **runs})
         self.store.forget_partial()
@@ -136,7 +136,7 @@ class Stages:
             return []
         found: dict[str, Unit] = {}
         # The newest first: it was computed again because the one before it is damaged.
-        for event in reversed(self.store.units(self.group, stage.cohort, stage.index)):
+        for event in reversed(self.store.units(self.group, stage.cohort, stage.index, self.plan.steps)):
             runs = str((event["rows"], event["columns"]))
             if runs not in found and (arrays := self.store.read_curves(event["name"])) is not None:
                 found[runs] = Unit.of_arrays(event["rows"], event["columns"], arrays, event["name"])

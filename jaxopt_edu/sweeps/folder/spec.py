@@ -13,15 +13,18 @@ SPEC = "spec.json"
 FORMAT = 2
 
 
-def write_spec(path: Path, spec: dict[str, Any]) -> None:
+def write_spec(path: Path, spec: dict[str, Any], first_steps: int | None = None) -> None:
     """Write what is swept, and the versions that do it.
 
     Args:
         path: the sweep's folder.
         spec: what is swept; JSON.
+        first_steps: of a sweep that is made longer, what it was begun with; None for a new one.
     """
+    content = {"spec": spec, "versions": versions()}
+    content |= {} if first_steps is None else {"first_steps": first_steps}
     with whole_file(path / SPEC) as file:
-        file.write(seal_json({"spec": spec, "versions": versions()}, FORMAT, indent=1))
+        file.write(seal_json(content, FORMAT, indent=1))
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def read_spec(path: Path) -> dict[str, Any]:
         path: the sweep's folder.
 
     Returns:
-        {"spec": …, "versions": …}.
+        {"spec": …, "versions": …, "first_steps": …}; the last is what it was begun with.
 
     Raises:
         FileNotFoundError: there is no sweep in the folder.
@@ -42,12 +45,68 @@ def read_spec(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path} holds no sweep: there is no {SPEC} in it.")
     try:
         content = open_json(file.read_bytes(), FORMAT)
-        return {"spec": dict(content["spec"]), "versions": dict(content["versions"])}
+        spec = dict(content["spec"])
+        first = content.get("first_steps", spec.get("steps"))
+        return {"spec": spec, "versions": dict(content["versions"]), "first_steps": first}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{file} is damaged ({error}). Without it nothing can be resumed; if the sweep was finished, "
             "load still reads its result. Choose another folder for a new one."
         ) from error
+
+
+def stored_every(path: Path) -> int | None:
+    """The steps between two evaluations of a stored sweep that nobody prunes.
+
+    Args:
+        path: the sweep's folder.
+
+    Returns:
+        None where there is no such sweep, or too few evaluations to tell.
+    """
+    if not (path / SPEC).is_file():
+        return None
+    spec = read_spec(path)["spec"]
+    evaluated_at = spec.get("evaluated_at", [])
+    return evaluated_at[1] if len(evaluated_at) > 2 and spec.get("prune") == repr(None) else None
+
+
+def longer(path: Path, spec: dict[str, Any]) -> int | None:
+    """Whether a sweep is the stored one, only with more steps.
+
+    Without a pruner a run depends on the number of its steps in nothing but its end.
+
+    Args:
+        path: the sweep's folder.
+        spec: what is to be swept.
+
+    Returns:
+        How many steps the stored one has; None if this is not it, made longer.
+
+    Raises:
+        ValueError: it has fewer steps, or is judged or evaluated at other steps.
+    """
+    stored = read_spec(path)["spec"]
+    ends = ("steps", "evaluated_at")
+    before, now = stored.get("steps"), spec.get("steps")
+    asked = json.loads(json.dumps(spec))
+    if before == now or any(stored.get(name) != asked.get(name) for name in asked if name not in ends):
+        return None
+    there = f"sweep: {path} holds this sweep with steps: {before} there, {now} here"
+    if stored.get("prune") != repr(None):
+        raise ValueError(
+            f"{there}, and its pruner judges at steps that depend on them: {stored['prune']}. Choose another "
+            "folder."
+        )
+    if now < before:
+        raise ValueError(f"{there}: a sweep can be made longer, but not shorter. Its curves have all steps.")
+    same = stored["evaluated_at"][:-1]
+    if asked["evaluated_at"][: len(same)] != same:
+        raise ValueError(
+            f"{there}, and evaluates at {same}, but here at {asked['evaluated_at'][: len(same)]}: leave out "
+            "every= to go on as it was begun."
+        )
+    return before
 
 
 def compare(path: Path, spec: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from jaxopt_edu.files import LOCK, FolderLock, make_folder
 from jaxopt_edu.processes import Peers, done_by_all, done_by_the_first, is_first
 from jaxopt_edu.storage import load, load_with_extra, read, save
 from jaxopt_edu.sweeps.folder.journal import append, mend, read_journal
-from jaxopt_edu.sweeps.folder.spec import SPEC, compare, write_spec
+from jaxopt_edu.sweeps.folder.spec import SPEC, compare, longer, read_spec, write_spec
 
 PARTIAL = "partial.npz"
 
@@ -41,7 +41,8 @@ class Store:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()  # the program may change its folder on the way
         self._events: dict[str, list[dict[str, Any]]] = {}
-        self._units: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
+        self._units: dict[tuple[int, int, int, int], list[dict[str, Any]]] = {}
+        self._first_steps = 0
         self._next = 0
         self._lock: FolderLock | None = None
         self._peers = Peers(self.path, "sweep")
@@ -64,6 +65,7 @@ class Store:
 
         def read_all() -> list[dict[str, Any]]:
             compare(self.path, spec)
+            self._first_steps = read_spec(self.path)["first_steps"]
             return read_journal(self.path)
 
         for event in done_by_all(f"read {self.path}", read_all, lambda events: _number_of(events)):
@@ -110,9 +112,20 @@ class Store:
             if all(event[name] == value for name, value in fields.items())
         ]
 
-    def units(self, group: int, cohort: int, stage: int) -> list[dict[str, Any]]:
-        """The journal's lines of the units of a stage, in order."""
-        return self._units.get((group, cohort, stage), [])
+    def units(self, group: int, cohort: int, stage: int, steps: int) -> list[dict[str, Any]]:
+        """The journal's lines of the units of a stage, in order, of runs of so many steps."""
+        return self._units.get((group, cohort, stage, steps), [])
+
+    def shorter(self, steps: int) -> list[dict[str, Any]]:
+        """The journal's lines of units of runs of fewer steps, from before the sweep was made longer."""
+        return [unit for unit in self.of_kind("unit") if unit.get("steps", self._first_steps) < steps]
+
+    def forget_shorter(self, steps: int) -> None:
+        """Remove the curves and states that those of longer runs stand for."""
+        for unit in self.shorter(steps):
+            self.forget_state(unit["name"])
+            if self.writes():
+                (self.path / "curves" / f"{unit['name']}.npz").unlink(missing_ok=True)
 
     def new_name(self) -> str:
         """What the next unit is called."""
@@ -122,7 +135,9 @@ class Store:
         # Looked up for every unit: to pass through the whole journal each time would take its square.
         self._events.setdefault(event["kind"], []).append(event)
         if event["kind"] == "unit":
-            self._units.setdefault((event["group"], event["cohort"], event["stage"]), []).append(event)
+            steps = event.get("steps", self._first_steps)
+            place = event["group"], event["cohort"], event["stage"], steps
+            self._units.setdefault(place, []).append(event)
             self._next = max(self._next, int(event["name"]) + 1)
 
     def write_curves(self, name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -179,6 +194,8 @@ class Store:
         self._refuse_others(resume)
         if (self.path / SPEC).is_file():
             mend(self.path)
+            if longer(self.path, spec) is not None:
+                write_spec(self.path, spec, read_spec(self.path)["first_steps"])
             return
         for folder in (self.path / "curves", self.path / "state"):
             make_folder(folder)

@@ -155,7 +155,7 @@ def changed_loss(w, batch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 16}, "steps: 12 there, 16 here"),
+        ({"steps": 16, "keep": 3}, "keep: 2 there, 3 here; steps: 12 there, 16 here"),
         ({"every": 3}, "evaluated_at"),
         ({"batch_size": 4}, "batch_size: 8 there, 4 here"),
         ({"metric": "near", "mode": "max"}, "metric: 'loss' there, 'near' here"),
