@@ -1,11 +1,10 @@
 """PSGD-Kron: learned coordinates, in which all gradients are equally strong and none goes with another.
 
-Whitening is what AdaGrad, Adam and Shampoo do by roots of averages: gradients are divided by how strong
-they are. PSGD finds the transformation itself by descent. Of a layer's matrix it is Q = Q_R ⊗ Q_L,
-triangular on each side, and each step makes the whitened gradient Q_L m Q_Rᵀ a little more like noise,
-comparing it with noise V that was put through Q's inverse: when both have the same products on each side, P
-= QᵀQ is the whitening. No root, no eigenvector, no inverse is ever computed: two triangular solves and
-products do, and they are stable in float32.
+Whitening is what AdaGrad, Adam and Shampoo do by roots of averages: gradients are divided by how strong they
+are. PSGD finds the transformation P = QᵀQ by descent. Of a layer's matrix Q is Q_R ⊗ Q_L, triangular on each
+side, and each step makes Q m and noise V that was put through Q's inverse a little more alike. When both have
+the same products on each side, P is the inverse root of the gradients' covariance, and P m is white. No
+root, no eigenvector, no inverse is ever computed: two triangular solves and products do, stable in float32.
 
     m ← β m + (1 − β) G,  m̂ = m / (1 − βᵗ)
     at every 1/p-th step, with V ~ N(0, 1) and M = m̂ + δ mean|m̂| V:
@@ -99,7 +98,7 @@ def psgd_kron(
     largest: int = 8192,
     seed: int = 0,
 ) -> Optimizer:
-    """PSGD with Kronecker factors, w ← w − η QᵀQ m̂ where Q learns to make Q m̂ white.
+    """PSGD with Kronecker factors, w ← w − η QᵀQ m̂ where Q learns to make QᵀQ m̂ white.
 
     Args:
         learning_rate: η, about the length of a step along every coordinate; finite, ≥ 0, or a schedule.
@@ -239,8 +238,8 @@ def rule(
         noise,
         preconditioner_rate,
     )
-    whitened = times(right, times(left, m_hat).T).T
-    step = times(right, times(left, whitened, transposed=True).T, transposed=True).T
+    turned = times(right, times(left, m_hat).T).T
+    step = times(right, times(left, turned, transposed=True).T, transposed=True).T
     size = norm(step) / step.size**0.5
     step = step / jnp.maximum(size / LONGEST, 1)
     return -learning_rate * (step + weight_decay * w), m, noise, left, right

@@ -34,8 +34,8 @@ def test_whitened_gradients_are_equally_strong_and_unrelated(largest):
     q, r = (np.asarray(side["kernel"]) for side in (state.left, state.right))
     q, r = (np.diag(side) if side.ndim == 1 else side for side in (q, r))
     assert np.all(np.tril(q, -1) == 0)
-    # The covariance of Q G Rᵀ = (QA) Z (RB)ᵀ, the columns one above the other.
-    factor = np.kron(r @ b, q @ a)
+    # The covariance of P G = (QᵀQA) Z (RᵀRB)ᵀ, the columns one above the other.
+    factor = np.kron(r.T @ r @ b, q.T @ q @ a)
     np.testing.assert_allclose(factor @ factor.T, np.eye(ROWS * COLUMNS), atol=0.25)
     before = np.kron(b, a)
     assert np.abs(before @ before.T - np.eye(ROWS * COLUMNS)).max() > 5
