@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_edu.core.arguments import checked_function
 from jaxopt_edu.core.checks import Limit, check_gradient_dtypes, check_parameters
 from jaxopt_edu.core.composition import as_pytree, is_transform
 from jaxopt_edu.core.evaluation import evaluates_elsewhere, evaluation_params
@@ -200,6 +201,7 @@ def as_axes(owner: str, axes: Any) -> Axes:
     (True, MatrixAxes(inputs=(0,), outputs=(1,)))
     """
     if callable(axes):
+        checked_function(owner, "axes", axes, "name", "leaf")
         given: Any = axes
         return given
     is_fit = isinstance(axes, Mapping) and all(

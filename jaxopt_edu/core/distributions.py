@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.core.checks import FINITE, POSITIVE, checked_number
+from jaxopt_edu.core.checks import FINITE, POSITIVE, checked_number, short
 from jaxopt_edu.core.reading import show
 
 
@@ -264,7 +264,7 @@ def one_minus(distribution: Distribution) -> OneMinus:
     """
     if not isinstance(distribution, Distribution) or isinstance(distribution, Choice):
         raise TypeError(
-            f"one_minus: {show(distribution)} is no distribution of numbers; write it as in "
+            f"one_minus: distribution = {short(distribution)} is no distribution of numbers; write it as in "
             "one_minus(loguniform(1e-3, 1e-1))."
         )
     return OneMinus(distribution)
@@ -288,7 +288,7 @@ def choice(options: Sequence[Any]) -> Choice:
     """
     values = as_options(options)
     if values is None:
-        raise TypeError(f"choice: {show(options)} is not a list; write choice([a, b, …]).")
+        raise TypeError(f"choice: options = {short(options)} is not a list; write choice([a, b, …]).")
     if not values:
         raise ValueError("choice: there is nothing to choose from; give at least one option.")
     return Choice(values)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_edu.core.checks import check_matches, check_state
+from jaxopt_edu.core.checks import check_matches, check_state, short
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.paths import is_meant, leaf_name, leaf_names
 from jaxopt_edu.core.transform import Optimizer, is_pytree
@@ -77,6 +77,11 @@ def partition(optimizers: Mapping[str, optax.GradientTransformation], labels: La
                 f"partition: the name {name!r} of an optimizer comes before a dot in the names of its "
                 "numbers: it has no dot itself, and is not empty."
             )
+    if isinstance(labels, str) and labels not in optimizers:
+        raise ValueError(
+            f"partition: labels = {short(labels)} is no optimizer's name; there are "
+            f"{_listed(list(optimizers))}."
+        )
     constant = _constant(labels)
     rules = constant if callable(constant) else tuple(constant.items())
     step = PartitionStep(tuple(optimizers), rules)
@@ -177,8 +182,13 @@ def _constant(labels: Labels) -> Any:
     for pattern, label in pairs:
         if not isinstance(label, str):
             raise TypeError(
-                f"partition: the label of {pattern} is {label!r}; it must be a text, an optimizer's name."
+                f"partition: in labels, that of {pattern} is {short(label)}; it must be a text, an "
+                "optimizer's name."
             )
+    if not pairs:
+        raise ValueError(
+            f'partition: labels = {short(labels)} names no optimizer; a pattern for all is {{"*": "name"}}.'
+        )
     return OrderedDict(pairs)
 
 

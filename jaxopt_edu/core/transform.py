@@ -17,6 +17,7 @@ from jaxopt_edu.core.checks import (
     check_matches,
     check_state,
     checked_number,
+    short,
 )
 from jaxopt_edu.core.trees import ValueInForce
 
@@ -201,6 +202,10 @@ def checked_hyperparameter(owner: str, name: str, value: Any, limit: Limit) -> A
         TypeError: value is neither.
         ValueError: value is a number outside the limit.
     """
+    if isinstance(value, type):
+        raise TypeError(
+            f"{owner}: {name} = {short(value)} is a class; it must be {limit.wording}, or a schedule."
+        )
     if not callable(value):
         return checked_number(owner, name, value, limit)
     return as_schedule(value)

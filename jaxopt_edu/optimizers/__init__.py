@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adaptive, descent, layers, matrices, signs
 from jaxopt_edu.optimizers.adaptive import (
@@ -76,8 +77,10 @@ def space(factory: Callable[..., Optimizer]) -> dict[str, Any]:
     {'learning_rate': loguniform(0.0001, 1), 'momentum': one_minus(loguniform(0.01, 1))}
     """
     if factory not in OPTIMIZERS:
-        name = getattr(factory, "__name__", repr(factory))
-        raise ValueError(f"space: {name} is no optimizer of this library; give its distributions yourself.")
+        raise ValueError(
+            f"space: factory = {short(factory)} is no optimizer of this library; give its "
+            "distributions yourself."
+        )
     return dict(sys.modules[factory.__module__].SPACE)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.labels import End, end_labels
 from jaxopt_edu.plots.drawing.limits import limits
 from jaxopt_edu.plots.drawing.scales import spans_decades
@@ -22,6 +23,7 @@ MOST = 200  # points of a line
 Middle = Literal["median", "mean"]
 
 
+@checked_arguments
 def budget(
     results: Mapping[str, ArrayLike],
     *,
@@ -66,8 +68,6 @@ def budget(
         [1.1, 0.3, 0.3]
     """
     require_matplotlib()
-    if middle not in ("median", "mean"):
-        raise ValueError(f"middle is {middle!r}: expected 'median' or 'mean'")
     if not results:
         raise ValueError("no results to draw: give at least one name with the values of its settings")
     runs = {label: by_setting(label, values) for label, values in results.items()}

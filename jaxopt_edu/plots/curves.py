@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.labels import End, end_labels
 from jaxopt_edu.plots.drawing.limits import limits
-from jaxopt_edu.plots.drawing.seeds import Band, Mode, caption, check_band, draw_band, matrix, summarise
+from jaxopt_edu.plots.drawing.seeds import Band, Mode, caption, draw_band, matrix, summarise
 from jaxopt_edu.plots.drawing.style import (
     INK,
     NOTE,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked_arguments
 def curves(
     histories: Mapping[str, ArrayLike],
     *,
@@ -77,12 +79,9 @@ def curves(
         ['sgd', 'adam']
     """
     require_matplotlib()
-    check_band(band)
     log = mode == "min" if log is None else log
     if not histories:
         raise ValueError("no histories to draw: give at least one name with its losses")
-    if smooth < 1:
-        raise ValueError(f"smooth is {smooth}: it counts the values averaged, so it is 1 (none) or more")
     runs = {label: matrix(label, values) for label, values in histories.items()}
     places = {label: _places(label, values.shape[1], steps) for label, values in runs.items()}
     smoothed = {label: running_mean(values, smooth) for label, values in runs.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.scales import (
     Shading,
     check_positive,
@@ -49,6 +50,7 @@ POINTS = ("P", "X", "D", "^", "s", "v")
 RING: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 17, "markerfacecolor": "none"}
 
 
+@checked_arguments
 def heat_map(
     x: ArrayLike,
     y: ArrayLike,

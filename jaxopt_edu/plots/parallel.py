@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.scales import (
     Shading,
     check_positive,
@@ -47,6 +48,7 @@ class _Axis(NamedTuple):
     words: bool  # whether its values are words
 
 
+@checked_arguments
 def parallel(
     columns: Mapping[str, Sequence[float | str | None] | ArrayLike],
     values: ArrayLike,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.contours import CONTOUR, Surface, draw, evaluate, grid, surface
 from jaxopt_edu.plots.drawing.panels import Heading, sheet
 from jaxopt_edu.plots.drawing.style import INK, QUIET, Style, figure_of, require_matplotlib, sample, styles
@@ -42,6 +43,7 @@ MINIMUM: dict[str, Any] = START | {
 }
 
 
+@checked_arguments
 def paths(
     function: Callable,
     domain: ArrayLike,
@@ -85,8 +87,6 @@ def paths(
         1
     """
     require_matplotlib()
-    if layout not in ("auto", "together", "separate"):
-        raise ValueError(f"layout is {layout!r}: expected 'auto', 'together' or 'separate'")
     window = checked_window(domain)
     ways = checked_points(trajectories)
     marked = np.reshape(np.asarray(minima, dtype=np.float64), (-1, 2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.labels import LETTERS, wrap
 from jaxopt_edu.plots.drawing.limits import limits
 from jaxopt_edu.plots.drawing.seeds import (
@@ -16,7 +17,6 @@ from jaxopt_edu.plots.drawing.seeds import (
     Summary,
     by_setting,
     caption,
-    check_band,
     costs,
     draw_band,
     summarise,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked_arguments
 def sensitivity(
     results: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
@@ -91,7 +92,6 @@ def sensitivity(
         'log'
     """
     require_matplotlib()
-    check_band(band)
     log = mode == "min" if log is None else log
     if not results:
         raise ValueError("no results to draw: give at least one name with its settings and losses")

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.core.arguments import checked_path
+from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.problems.idx import read_idx
 
 CLASSES = 10
@@ -65,6 +67,9 @@ def digits(*, seed: int = 0) -> Dataset:
         E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
         Repository, 1998.
     """
+    seed = checked_whole("digits", "seed", seed, 0)
+    if seed >= 2**32:
+        raise ValueError(f"digits: seed = {seed} is too large; it is below 2**32.")
     try:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
@@ -108,7 +113,7 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
         Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
         recognition", 1998.
     """
-    folder = Path(path)
+    folder = checked_path("mnist", "path", path, "a folder")
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder}: there is no such folder; give the one that holds the four MNIST files."

@@ -4,7 +4,6 @@ Both are pytrees all through (their losses are `jax.tree_util.Partial`s, with th
 leaves), so a whole problem can be passed to `jax.jit`, and a family of them made or solved with `jax.vmap`.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,13 @@ import jax.numpy as jnp
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.checks import (
+    NON_NEGATIVE,
+    check_key,
+    checked_number,
+    checked_whole,
+    short,
+)
 from jaxopt_edu.problems.datasets import Examples
 
 HIGHEST_FREQUENCY = 0.5
@@ -63,14 +69,19 @@ def noisy_quadratic(
     References:
         T. Schaul, S. Zhang and Y. LeCun, "No more pesky learning rates", 2013, arXiv:1206.1106, section 3.
     """
-    curvature = jnp.asarray(curvatures, dtype=float)
+    try:
+        curvature = jnp.asarray(curvatures, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"noisy_quadratic: curvatures = {short(curvatures)} is no row of numbers; give one curvature per "
+            "parameter, e.g. [1.0, 10.0]."
+        ) from None
     if curvature.ndim != 1 or curvature.size == 0:
         raise ValueError(
-            f"curvatures has shape {curvature.shape}, but has to be one row of numbers; "
+            f"noisy_quadratic: curvatures has shape {curvature.shape}, but has to be one row of numbers; "
             "give one curvature per parameter, e.g. [1.0, 10.0]."
         )
-    if isinstance(noise_scale, int | float) and not 0 <= noise_scale < math.inf:
-        raise ValueError(f"noise_scale is {noise_scale}, but has to be a finite number ≥ 0; 0 is no noise.")
+    noise_scale = checked_number("noisy_quadratic", "noise_scale", noise_scale, NON_NEGATIVE)
     return NoisyQuadratic(
         loss=Partial(_noisy_loss, curvature=curvature, noise_scale=noise_scale),
         expected_loss=Partial(_quadratic, curvature=curvature),
@@ -146,9 +157,10 @@ def sparse_regression(
         J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods", 2011, section 1: why such features
         want learning rates of their own.
     """
-    for name, value in (("examples", examples), ("features", features)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}, but at least 1 is needed; give a positive integer.")
+    check_key("sparse_regression", "key", key)
+    examples = checked_whole("sparse_regression", "examples", examples)
+    features = checked_whole("sparse_regression", "features", features)
+    power = checked_number("sparse_regression", "power", power, NON_NEGATIVE)
     input_key, weight_key, label_key = jax.random.split(key, 3)
     ranks = jnp.arange(1, features + 1, dtype=jnp.float32)
     frequencies = HIGHEST_FREQUENCY * ranks ** -jnp.asarray(power, jnp.float32)

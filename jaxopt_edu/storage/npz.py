@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.core.arguments import checked_path
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.storage.leaves import (
     Tree,
@@ -50,6 +52,9 @@ def save(path: str | os.PathLike[str], tree: Any, *, extra: Mapping[str, np.ndar
     ...     jo.describe(load(f"{place}/optimizer.npz", like=jo.sgd()))
     'sgd(learning_rate=0.5)'
     """
+    path = checked_path("save", "path", path)
+    if not isinstance(extra, Mapping | None):
+        raise TypeError(f"save: extra = {short(extra)} is no dict of arrays by name, and not None.")
     arrays, dtypes = {}, {}
     for name, leaf in named_leaves(tree).items():
         arrays[name], dtypes[name] = _to_numpy(name, leaf)
@@ -79,7 +84,7 @@ def load(path: str | os.PathLike[str], like: Tree) -> Tree:
         ValueError: the file is damaged, is not one of ours, or holds a tree of another structure (both
             are named). Nothing is read that is larger than what is wanted.
     """
-    return load_with_extra(path, like)[0]
+    return load_with_extra(checked_path("load", "path", path), like)[0]
 
 
 def load_with_extra(path: str | os.PathLike[str], like: Tree) -> tuple[Tree, dict[str, np.ndarray]]:
@@ -257,8 +262,9 @@ def _to_numpy(name: str, leaf: Any) -> tuple[np.ndarray, str]:
         return array.view(f"u{array.dtype.itemsize}"), array.dtype.name
     if array.dtype.kind not in "biufc":
         raise TypeError(
-            f"the leaf {name} is a {type(leaf).__name__}; only arrays, numbers and random keys can be saved. "
-            "Filter it out first (for example with equinox.filter or flax.nnx.split)."
+            f"save: the leaf {name or '(all)'} of tree is a {type(leaf).__name__}; only arrays, numbers and "
+            "random keys can be saved. Filter it out first (for example with equinox.filter or "
+            "flax.nnx.split)."
         )
     return array, array.dtype.name
 

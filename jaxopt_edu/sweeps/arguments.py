@@ -1,6 +1,5 @@
 """What `sweep` is given, checked and named before the first step."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import optax
 from jax.sharding import Mesh
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.arguments import checked_function, checked_path, named
 from jaxopt_edu.core.checks import check_parameters, checked_whole
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.transform import Optimizer
@@ -19,9 +19,8 @@ from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
 from jaxopt_edu.sweeps.engine.plan import same_for_all
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
-from jaxopt_edu.training.arguments import named
 from jaxopt_edu.training.loop import Carry
-from jaxopt_edu.training.objective import as_pytree_function, objective
+from jaxopt_edu.training.objective import BEGINNINGS, as_pytree_function, objective
 
 # A random key is made of the lower 32 bits of its seed.
 SEEDS = 2**32
@@ -99,25 +98,6 @@ def one_of_each(**numbers: Any) -> None:
             )
 
 
-def function(name: str, given: Any, call: str) -> Callable[..., Any]:
-    """A function that can be passed to compiled code.
-
-    Args:
-        name: the argument.
-        given: what it was.
-        call: how it will be called, for the error.
-
-    Returns:
-        A pytree.
-
-    Raises:
-        TypeError: it cannot be called.
-    """
-    if not callable(given):
-        raise TypeError(f"sweep: {name} = {given!r} is {type(given).__name__}, not a function {call}.")
-    return as_pytree_function(given)
-
-
 def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
     """The parameters of each seed before the first step.
 
@@ -133,16 +113,20 @@ def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
     Raises:
         TypeError: a leaf is nothing that can be trained.
     """
+    name = "params_or_init"
+    if params_or_init is None:
+        raise TypeError(f"sweep: {name} = None is no pytree of arrays; there is nothing to train.")
     leaves = jax.tree.leaves(params_or_init)
     arrays = any(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
     if callable(params_or_init) and (isinstance(params_or_init, Partial) or not arrays):
+        checked_function("sweep", name, params_or_init, "key")
         init = as_pytree_function(params_or_init)
-        drawn = jax.eval_shape(init, jax.random.key(0))
-        with named("sweep"):
-            check_parameters(drawn)
+        made = jax.eval_shape(init, jax.random.key(0))
+        with named(f"sweep: {name}(key)"):
+            check_parameters(made)
         return init
     params: Any = params_or_init
-    with named("sweep"):
+    with named(f"sweep: {name}"):
         check_parameters(params)
     return same_for_all(params)
 
@@ -217,17 +201,6 @@ def rungs(prune: Any, kinds: Sequence[Sequence[int]], steps: int) -> list[int]:
     return found
 
 
-def flag(name: str, given: Any) -> bool:
-    """Yes or no.
-
-    Raises:
-        TypeError: it is something else, as "no" would count as yes.
-    """
-    if not isinstance(given, bool | np.bool_):
-        raise TypeError(f"sweep: {name} = {given!r} is {type(given).__name__}; it is True or False.")
-    return bool(given)
-
-
 def folder(path: Any, resume: bool) -> Path | None:
     """The folder, wherever the process goes from here; None for none.
 
@@ -239,9 +212,7 @@ def folder(path: Any, resume: bool) -> Path | None:
         if resume:
             raise ValueError("sweep: resume=True needs path=folder, to know what to go on with.")
         return None
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"sweep: path = {path!r} is {type(path).__name__}, not the name of a folder.")
-    return Path(os.fsdecode(path)).absolute()
+    return checked_path("sweep", "path", path, "a folder").absolute()
 
 
 def check_loss(loss_fn: Callable[..., Any], params: Any, model_state: Any, batch: Any) -> None:
@@ -258,7 +229,8 @@ def check_loss(loss_fn: Callable[..., Any], params: Any, model_state: Any, batch
         ValueError: a metric has a name that is taken.
     """
     traced = objective(loss_fn, stateful=model_state is not None)
-    _, outcome = jax.eval_shape(traced, params, model_state, batch)
+    with named("sweep", *BEGINNINGS):
+        _, outcome = jax.eval_shape(traced, params, model_state, batch)
     for name, value in outcome.metrics.items():
         if name == TRAINING_LOSS:
             raise ValueError(

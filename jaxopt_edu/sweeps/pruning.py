@@ -281,5 +281,7 @@ def _keep_best(rung: Rung, count: int) -> Decision:
 def _whole(pruner: Any, *names: str, lowest: int = 1) -> None:
     # Kept as Python ints, by whose text a stored sweep knows the pruner again.
     for name in names:
-        if (value := getattr(pruner, name)) is not None:
+        value = getattr(pruner, name)
+        # Where None is the default, it stands for what follows of the number of steps.
+        if value is not None or type(pruner).__dataclass_fields__[name].default is not None:
             object.__setattr__(pruner, name, checked_whole(type(pruner).__name__, name, value, lowest))

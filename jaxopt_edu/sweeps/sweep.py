@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import optax
 
+from jaxopt_edu.core.arguments import checked_flag, checked_function, named, optional
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
@@ -26,6 +27,7 @@ from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import Mode
+from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.signals import signals_wait, stop
 
@@ -136,30 +138,34 @@ def sweep(
         transforms, seeds = arguments.transforms(optimizers), arguments.seed_list(seeds)
         arguments.one_of_each(steps=steps, batch_size=batch_size)
         steps, keep = checked_whole("sweep", "steps", steps), checked_whole("sweep", "keep", keep, 0)
-        folder = arguments.folder(path, arguments.flag("resume", resume))
+        folder = arguments.folder(path, checked_flag("sweep", "resume", resume))
         if every is None and resume and folder is not None:
             every = stored_every(folder)
         every = -(-steps // EVALUATIONS) if every is None else checked_whole("sweep", "every", every)
         size = None if chunk_size == "auto" else checked_whole("sweep", "chunk_size", chunk_size)
         if mode not in ("min", "max"):
             raise ValueError(f"sweep: mode = {mode!r}; it is 'min' or 'max'.")
-        if not (progress is None or isinstance(progress, bool) or callable(progress)):
-            raise TypeError(
-                f"sweep: progress = {progress!r} is no bool, no function(steps, best) and not None."
-            )
+        if callable(data):
+            checked_function("sweep", "data", data, "key")
+        if callable(progress):
+            checked_function("sweep", "progress", progress, "steps", "best")
+        else:
+            progress = optional(checked_flag)("sweep", "progress", progress)
         init = arguments.first_parameters(params_or_init)
         params = jax.eval_shape(init, jax.random.key(0))
         model_state = arguments.state_of_model(model_state)
-        evaluation = (
-            None if evaluate is None else arguments.function("evaluate", evaluate, "of the parameters")
-        )
+        stateful = () if model_state is None else ("model_state",)
+        checked_function("sweep", "loss_fn", loss_fn, "params", *stateful, "batch")
+        if evaluate is not None:
+            checked_function("sweep", "evaluate", evaluate, "params", *stateful)
+        evaluation = None if evaluate is None else as_pytree_function(evaluate)
         kinds = kinds_of(transforms)
         plan = Plan(
-            loss_fn=arguments.function("loss_fn", loss_fn, "loss_fn(params, batch)"),
+            loss_fn=as_pytree_function(loss_fn),
             evaluate=evaluation,
             data=data,
             batch_size=None if batch_size is None else checked_whole("sweep", "batch_size", batch_size),
-            replacement=arguments.flag("replacement", replacement),
+            replacement=checked_flag("sweep", "replacement", replacement),
             init=init,
             model_state=model_state,
             evaluated_at=evaluation_steps(steps, every, arguments.rungs(prune, kinds, steps)),
@@ -170,7 +176,9 @@ def sweep(
             mesh=arguments.mesh_of(devices),
             chunk_size=size,
         )
-        arguments.check_loss(plan.loss_fn, params, model_state, batch_shapes(plan))
+        with named("sweep"):
+            batch = batch_shapes(plan)
+        arguments.check_loss(plan.loss_fn, params, model_state, batch)
         store = None if folder is None else Store(folder)
         try:
             return _swept(plan, params, transforms, kinds, seeds, store, resume, progress)

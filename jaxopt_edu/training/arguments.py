@@ -1,8 +1,5 @@
 """What `fit` is called with, checked before the first step: a mistake is one line that names the argument."""
 
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -11,20 +8,10 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from jaxopt_edu.core.checks import check_matches, check_parameters
+from jaxopt_edu.core.arguments import named
+from jaxopt_edu.core.checks import check_matches, check_parameters, checked_whole, short
 from jaxopt_edu.storage import is_key
 from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
-
-
-@contextmanager
-def named(owner: str) -> Iterator[None]:
-    """Let the errors of what is called begin with the name of the function that the user called."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError) or str(error).startswith(f"{owner}:"):
-            raise
-        raise type(error)(f"{owner}: {error}") from error
 
 
 def checked_key(key: Any) -> jax.Array | None:
@@ -47,30 +34,6 @@ def checked_key(key: Any) -> jax.Array | None:
     raise TypeError(f"fit: key = {shown} is not a single random key; give jax.random.key(0).")
 
 
-def checked_function(name: str, function: Any, *arguments: str) -> None:
-    """Refuse what cannot be called with so many arguments.
-
-    Args:
-        name: of fit's argument.
-        function: what was given.
-        *arguments: what it will be called with.
-
-    Raises:
-        TypeError: it is no function, or takes other arguments.
-    """
-    call = f"{name.removesuffix('_fn')}({', '.join(arguments)})"
-    if not callable(function):
-        raise TypeError(f"fit: {name} = {function!r} is not a function; it is called as {call}.")
-    try:
-        inspect.signature(function).bind(*arguments)
-    except TypeError as error:
-        raise TypeError(
-            f"fit: {name} is called as {call}, but its signature does not allow that: {error}."
-        ) from None
-    except ValueError:
-        pass  # some builtins have no signature to be seen
-
-
 def checked_optimizer(optimizer: Any) -> Any:
     """Refuse what is no optimizer.
 
@@ -79,7 +42,7 @@ def checked_optimizer(optimizer: Any) -> Any:
     """
     if not isinstance(optimizer, optax.GradientTransformation | optax.MultiSteps):
         raise TypeError(
-            f"fit: the optimizer is {optimizer!r}, not an optax transform; call its factory first, as in "
+            f"fit: optimizer = {short(optimizer)} is not an optax transform; call its factory first, as in "
             "adam(learning_rate=0.001)."
         )
     return optimizer
@@ -117,9 +80,12 @@ def checked_params(params: Any) -> Any:
     """Parameters that can be trained.
 
     Raises:
-        TypeError: a leaf cannot; names it.
+        TypeError: there are none, or a leaf cannot; names it.
     """
-    check_parameters(params)
+    if params is None:
+        raise TypeError("fit: params = None is no pytree of arrays; there is nothing to train.")
+    with named("fit: params"):
+        check_parameters(params)
     return params
 
 
@@ -130,8 +96,13 @@ def checked_folder(checkpoint: Any, resume: Any) -> Checkpoints | None:
         TypeError: it is no folder.
         ValueError: resume has no folder to begin from, or is no step.
     """
-    if not (isinstance(resume, bool) or (isinstance(resume, int | np.integer) and resume >= 0)):
-        raise ValueError(f"fit: resume = {resume!r}; it is True, False, or the step of a checkpoint.")
+    if not isinstance(resume, bool | np.bool_):
+        try:
+            checked_whole("fit", "resume", resume, 0)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"fit: resume = {short(resume)}; it is True, False, or the step of a checkpoint."
+            ) from None
     if resume is not False and checkpoint is None:
         raise ValueError(f"fit: resume = {resume} needs checkpoint=folder, to know where from.")
     if checkpoint is None or isinstance(checkpoint, Checkpoints):

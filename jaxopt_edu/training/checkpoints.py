@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from jaxopt_edu.core.arguments import checked_path
+from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.files import FolderLock, make_folder
 from jaxopt_edu.processes import Peers, done_by_all, done_by_the_first, on_this_host
 from jaxopt_edu.training.history_log import HistoryLog, Reference, remove_unused
@@ -31,10 +33,10 @@ class Checkpoints(ABC):
     suffix: ClassVar[str]
 
     def __init__(self, path: str | os.PathLike[str], *, keep: int = 3) -> None:
-        if keep < 1:
-            raise ValueError(f"keep = {keep}: at least the newest checkpoint has to be kept.")
-        self.path = Path(path).absolute()  # the program may change its folder on the way
-        self.keep = keep
+        owner = type(self).__name__
+        # The program may change its folder on the way.
+        self.path = checked_path(owner, "path", path, "a folder").absolute()
+        self.keep = checked_whole(owner, "keep", keep)  # the newest one at least
         self._lock: FolderLock | None = None
         self._log = HistoryLog(self.path)
         self._peers = Peers(self.path, "fit")

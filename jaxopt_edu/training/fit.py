@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from jaxopt_edu.core.arguments import checked_flag, checked_function, named, optional
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.evaluation import evaluation_params
@@ -17,12 +18,10 @@ from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (
     checked_axes,
     checked_folder,
-    checked_function,
     checked_key,
     checked_optimizer,
     checked_params,
     checked_state,
-    named,
 )
 from jaxopt_edu.training.best import TRAINING_LOSS, Judge
 from jaxopt_edu.training.checkpoints import Checkpoints
@@ -188,16 +187,23 @@ def fit(
     """
     optimizer, params = checked_optimizer(optimizer), checked_params(params)
     checked_function(
+        "fit",
         "loss_fn",
         loss_fn,
         *(("params", "batch") if model_state is None else ("params", "model_state", "batch")),
     )
     if evaluate is not None:
         checked_function(
-            "evaluate", evaluate, *(("params",) if model_state is None else ("params", "model_state"))
+            "fit", "evaluate", evaluate, *(("params",) if model_state is None else ("params", "model_state"))
         )
+    if callable(data):
+        checked_function("fit", "data", data, "key")
     if callback is not None:
-        checked_function("callback", callback, "moment")
+        checked_function("fit", "callback", callback, "moment")
+    replacement = checked_flag("fit", "replacement", replacement)
+    allow_changes = checked_flag("fit", "allow_changes", allow_changes)
+    allow_nonfinite = checked_flag("fit", "allow_nonfinite", allow_nonfinite)
+    progress = optional(checked_flag)("fit", "progress", progress)
     if mode not in ("min", "max"):
         raise ValueError(f"fit: mode = {mode!r}; it is 'min' or 'max'.")
     if metric is not None and metric != TRAINING_LOSS and evaluate is None:

@@ -26,6 +26,10 @@ def as_pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return function if is_pytree(function) else Partial(function)
 
 
+# How the errors begin that say what a loss function has to return.
+BEGINNINGS = ("loss_fn", "with a model_state")
+
+
 class Outcome(NamedTuple):
     """What one evaluation of the loss gives besides its value."""
 
@@ -106,7 +110,9 @@ def _line_of_the_user(error: BaseException) -> str:
     ]
     if not frames:
         return ""
-    last = frames[-1]
+    # A library between the user and JAX only hands on what it was given.
+    own = [each for each in frames if "site-packages" not in Path(each.filename).parts]
+    last = (own or frames)[-1]
     return f", and line {last.lineno} of {os.path.basename(last.filename)} asks for one ({last.line})"
 
 

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry, make_step
-from jaxopt_edu.training.objective import objective
+from jaxopt_edu.training.objective import BEGINNINGS, objective
 from jaxopt_edu.training.packing import of_products, pack_carry, unpack_carry
 from jaxopt_edu.training.placement import Placement
 from jaxopt_edu.training.sources import Source
@@ -111,7 +112,8 @@ def run(
             # The parameters that a stretch begins with are known to be good only when its first loss is;
             # until then the copy before is the one to go back to.
             held = [*held[-1:], Held(step, own_copy(carry), entries)]
-        carry, losses, metrics = program.advance(carry, entries, steps)
+        with named("fit", *BEGINNINGS):
+            carry, losses, metrics = program.advance(carry, entries, steps)
         losses, metrics = jax.device_get((losses, metrics))
         recorder.add(losses, metrics)
         bad = np.flatnonzero(~np.isfinite(losses))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial, all_leaves
 
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.training.arrays import all_arrays, as_arrays, is_array_like, is_table
 from jaxopt_edu.training.iterators import IteratorSource
 from jaxopt_edu.training.objective import as_pytree_function
@@ -86,17 +87,11 @@ class ArraySource:
         self.examples = next(iter(sizes.values()))[0]
         if self.examples == 0:
             raise ValueError("data: the leading axis of the arrays has length 0; there are no examples.")
-        if batch_size is not None:
-            whole = isinstance(batch_size, int | float | np.number) and not isinstance(batch_size, bool)
-            if not (whole and float(batch_size).is_integer() and batch_size >= 1):
-                raise ValueError(f"batch_size = {batch_size!r} must be a whole number of at least 1.")
-            batch_size = int(batch_size)
-            if batch_size > self.examples and not replacement:
-                raise ValueError(
-                    f"batch_size = {batch_size} is more than the {self.examples} examples of the data; "
-                    "leave it out "
-                    "to take all of them at every step, or draw with replacement=True."
-                )
+        if batch_size is not None and batch_size > self.examples and not replacement:
+            raise ValueError(
+                f"batch_size = {batch_size} is more than the {self.examples} examples of the data; leave it "
+                "out to take all of them at every step, or draw with replacement=True."
+            )
         if batch_size is not None and key is None:
             raise ValueError("drawing batches needs a key: pass key=jax.random.key(0).")
         self.key, self.batch_size, self.replacement = key, batch_size, replacement
@@ -135,7 +130,9 @@ class SampleSource:
 
     def __init__(self, sample: Callable[[jax.Array], Any], key: jax.Array | None) -> None:
         if key is None:
-            raise ValueError("a function sample(key) needs a key: pass key=jax.random.key(0).")
+            raise ValueError(
+                "data is a function sample(key), and sample(key) needs a key: pass key=jax.random.key(0)."
+            )
         self.key = key
         self.draw = as_pytree_function(sample)
 
@@ -225,8 +222,8 @@ def make_source(
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
         return IteratorSource(data, first, place, keeps_place=keeps_place)
     raise TypeError(
-        f"data is {type(data).__name__}; it has to be a pytree of arrays with a leading example axis, a "
-        "function sample(key) -> batch, an iterator of batches, or None."
+        f"data is {type(data).__name__}, {short(data)}; it has to be a pytree of arrays with a leading "
+        "example axis, a function sample(key) -> batch, an iterator of batches, or None."
     )
 
 

@@ -112,7 +112,7 @@ def test_steps_and_options_are_equally_likely():
         (d.randint, (2, 2), ValueError, "randint: low = 2 is not below high = 2"),
         (d.normal, (0, 0), ValueError, "normal: deviation = 0 is out of range"),
         (d.choice, ([],), ValueError, "choice: there is nothing to choose from"),
-        (d.choice, (3,), TypeError, r"choice: 3 is not a list; write choice\(\[a, b, …\]\)"),
+        (d.choice, (3,), TypeError, r"choice: options = 3 is not a list; write choice\(\[a, b, …\]\)"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(make, arguments, error, text):

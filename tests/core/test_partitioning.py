@@ -248,7 +248,7 @@ def test_mistakes_are_named(mistake):
 
 def test_mistakes_are_named_when_it_is_made():
     makes: Any = jo.partition
-    with pytest.raises(TypeError, match=r"the label of dense is 3; it must be a text, an optimizer's name"):
+    with pytest.raises(TypeError, match=r"in labels, that of dense is 3; it must be a text, an opt"):
         parted({"dense": 3})
     with pytest.raises(ValueError, match=r"partition: optimizers = \{\} should be a dict"):
         jo.partition({}, PATTERNS)

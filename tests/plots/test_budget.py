@@ -93,9 +93,9 @@ def test_bad_input_is_named():
         budget({})
     with pytest.raises(ValueError, match=r"values of 'sgd' have shape \(1, 1, 1\): expected \(settings,\)"):
         budget({"sgd": [[[1.0]]]})
-    with pytest.raises(ValueError, match="mode is 'best'"):
+    with pytest.raises(ValueError, match="budget: mode = 'best'"):
         budget({"sgd": [1.0]}, mode="best")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="middle is 'mode'"):
+    with pytest.raises(ValueError, match="budget: middle = 'mode'"):
         budget({"sgd": [1.0]}, middle="mode")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="final loss reaches -1, which a logarithmic axis cannot show"):
         budget({"sgd": [1.0, -1.0]}, log=True)

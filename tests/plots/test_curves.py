@@ -150,11 +150,11 @@ def test_bad_input_is_named():
         curves({"sgd": [1.0, -3.0]}, ylabel="loss")
     with pytest.raises(ValueError, match="no positive value"):
         curves({"sgd": [0.0, 0.0]}, ylabel="loss")
-    with pytest.raises(ValueError, match="band is 'sd': expected one of 'range', 'quartiles', 'none'"):
+    with pytest.raises(ValueError, match="curves: band = 'sd'; it is 'range' or 'quartiles' or 'none'"):
         curves({"sgd": [1.0]}, ylabel="loss", band="sd")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="'sgd' has 2 values"):
         curves({"sgd": [1.0, 2.0]}, ylabel="loss", steps=[0, 1, 2])
-    with pytest.raises(ValueError, match="smooth is 0"):
+    with pytest.raises(ValueError, match="curves: smooth = 0"):
         curves({"sgd": [1.0, 2.0]}, ylabel="loss", smooth=0)
     with pytest.raises(ValueError, match=r"top is 0\.5, but the lowest loss is 1"):
         curves({"sgd": [1.0, 2.0]}, ylabel="loss", top=0.5)

@@ -211,7 +211,7 @@ def test_bad_input_is_named():
         paths(bowl, DOMAIN, {})
     with pytest.raises(ValueError, match="low below high"):
         paths(bowl, ((8, -8), (-4, 4)), one)
-    with pytest.raises(ValueError, match="layout is 'rows'"):
+    with pytest.raises(ValueError, match="paths: layout = 'rows'"):
         paths(bowl, DOMAIN, one, layout="rows")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"returned shape \(2,\)"):
         paths(lambda w: w, DOMAIN, one)

@@ -124,7 +124,7 @@ def test_bad_input_is_named():
         sensitivity({})
     with pytest.raises(ValueError, match=r"settings of 'sgd' have to be positive .* smallest 0"):
         sensitivity({"sgd": ([0.0, 1.0], [1.0, 2.0])})
-    with pytest.raises(ValueError, match="mode is 'best'"):
+    with pytest.raises(ValueError, match="sensitivity: mode = 'best'"):
         sensitivity({"sgd": ([0.1], [1.0])}, mode="best")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"'sgd' has 2 settings but losses of shape \(3,\)"):
         sensitivity({"sgd": ([0.1, 1.0], [1.0, 2.0, 3.0])})

@@ -86,7 +86,7 @@ class TestNoisyQuadratic:
 
     @pytest.mark.parametrize("noise_scale", [-0.1, float("nan"), float("inf")])
     def test_bad_noise_scale_is_named(self, noise_scale):
-        with pytest.raises(ValueError, match=f"noise_scale is {noise_scale}"):
+        with pytest.raises(ValueError, match=f"noisy_quadratic: noise_scale = {noise_scale} is out of range"):
             problems.noisy_quadratic([1.0], noise_scale=noise_scale)
 
     @pytest.mark.parametrize("shape", [(1,), (), (3, 1)])
@@ -151,5 +151,5 @@ class TestSparseRegression:
 
     @pytest.mark.parametrize("name", ["examples", "features"])
     def test_empty_data_is_named(self, name):
-        with pytest.raises(ValueError, match=f"{name} is 0, but at least 1"):
+        with pytest.raises(ValueError, match=f"sparse_regression: {name} = 0 must be a whole number"):
             problems.sparse_regression(jax.random.key(0), **{name: 0})

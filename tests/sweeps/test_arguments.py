@@ -115,7 +115,7 @@ def test_the_largest_seeds_are_streams_of_their_own():
         (
             {"loss_fn": None},
             TypeError,
-            r"loss_fn = None is NoneType, not a function loss_fn\(params, batch\)",
+            r"loss_fn = None is NoneType, not a function; it is called as loss\(params, batch\)",
         ),
         (
             {"loss_fn": lambda w, batch: (0.0 * w["offset"], {"x": w["slope"]})},
@@ -141,8 +141,8 @@ def test_the_largest_seeds_are_streams_of_their_own():
         ({"batch_size": "all"}, TypeError, "batch_size = 'all' is str"),
         ({"replacement": "no"}, TypeError, "replacement = 'no' is str; it is True or False"),
         ({"resume": "no"}, TypeError, "resume = 'no' is str; it is True or False"),
-        ({"path": 3}, TypeError, "path = 3 is int, not the name of a folder"),
-        ({"progress": 3}, TypeError, "progress = 3 is no bool"),
+        ({"path": 3}, TypeError, "path = 3 is int; it must be the path of a folder"),
+        ({"progress": 3}, TypeError, "progress = 3 is int; it is True or False"),
         ({"devices": "cpu"}, TypeError, "devices = 'cpu' is no list of devices"),
         ({"devices": []}, ValueError, r"devices = \[\] must be one or more different devices"),
         ({"devices": jax.devices()[:1] * 2}, ValueError, "must be one or more different devices"),

@@ -31,16 +31,20 @@ def two_tuple(params, batch):
 
 
 MISTAKES = {
-    "loss is None": ({"loss": None}, TypeError, r"fit: loss_fn = None is not a function.*loss\(params"),
+    "loss is None": (
+        {"loss": None},
+        TypeError,
+        r"fit: loss_fn = None is NoneType, not a func.*loss\(params",
+    ),
     "loss takes one": ({"loss": lambda p: 0.0}, TypeError, r"loss_fn is called as loss\(params, batch\)"),
     "no return": ({"loss": lambda p, b: None}, TypeError, "returned NoneType as its loss.*return statement"),
     "a string": ({"loss": lambda p, b: "low"}, TypeError, "returned str as its loss"),
     "a vector": ({"loss": lambda p, b: b}, TypeError, r"a loss of shape \(12,\)"),
     "three": ({"loss": two_tuple}, TypeError, "not a tuple of 3; .*needs model_state="),
-    "optimizer": ({"optimizer": 3}, TypeError, "fit: the optimizer is 3, not an optax transform"),
-    "evaluate": ({"evaluate": 3}, TypeError, "fit: evaluate = 3 is not a function"),
+    "optimizer": ({"optimizer": 3}, TypeError, "fit: optimizer = 3 is not an optax transform"),
+    "evaluate": ({"evaluate": 3}, TypeError, "fit: evaluate = 3 is int, not a function"),
     "evaluate takes two": ({"evaluate": lambda p, s: 0.0}, TypeError, r"called as evaluate\(params\), but"),
-    "callback": ({"callback": 3}, TypeError, "fit: callback = 3 is not a function"),
+    "callback": ({"callback": 3}, TypeError, "fit: callback = 3 is int, not a function"),
     "mesh": ({"mesh": 3}, TypeError, "fit: mesh = 3 is no mesh of devices; give jax.make_mesh"),
     "data_axis alone": ({"data_axis": "data"}, ValueError, "fit: data_axis = 'data' needs the mesh"),
     "checkpoint": ({"checkpoint": 3}, TypeError, "fit: checkpoint = 3 is no folder"),

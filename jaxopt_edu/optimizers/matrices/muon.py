@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import optax
 
+from jaxopt_edu.core.arguments import checked_option
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_whole
 from jaxopt_edu.core.companion import build_for_matrices
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
@@ -55,7 +56,12 @@ from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.matrices import Axes, MatrixAxes, map_matrices, matrix_axes
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer
 from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
-from jaxopt_edu.optimizers.matrices.newton_schulz import JORDAN, Coefficients, newton_schulz
+from jaxopt_edu.optimizers.matrices.newton_schulz import (
+    JORDAN,
+    Coefficients,
+    checked_coefficients,
+    newton_schulz,
+)
 from jaxopt_edu.optimizers.matrices.others import OTHERS
 
 if TYPE_CHECKING:
@@ -138,8 +144,7 @@ def muon(
         Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024.
         Liu et al., Muon is Scalable for LLM Training, 2025, arXiv:2502.16982.
     """
-    if scale not in SCALES:
-        raise ValueError(f"muon: scale = {scale!r} is unknown; it is one of {', '.join(SCALES)}.")
+    scale = checked_option("muon", "scale", scale, tuple(SCALES))
     return build_for_matrices(
         muon,
         MuonState,
@@ -151,7 +156,7 @@ def muon(
         static={
             "scale": scale,
             "steps": checked_whole("muon", "steps", steps),
-            "coefficients": tuple(map(tuple, coefficients)),
+            "coefficients": checked_coefficients("muon", coefficients),
         },
         learning_rate=learning_rate,
         momentum=momentum,

@@ -1,8 +1,12 @@
 """Newton–Schulz iteration: the nearest matrix with orthonormal rows or columns, by products alone."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.matrices import with_fewer_rows
 from jaxopt_edu.core.numerics import divide
 from jaxopt_edu.core.reductions import norm
@@ -13,6 +17,34 @@ Coefficients = tuple[tuple[float, float, float], ...]
 JORDAN: Coefficients = ((3.4445, -4.7750, 2.0315),)
 # The classical iteration of degree five: it converges to 1, slowly from small singular values.
 CLASSICAL: Coefficients = ((15 / 8, -10 / 8, 3 / 8),)
+
+
+def checked_coefficients(owner: str, coefficients: Any) -> Coefficients:
+    """The coefficients of an iteration, as Python numbers.
+
+    Args:
+        owner: the optimizer's name, for the error.
+        coefficients: rows of three numbers.
+
+    Returns:
+        The rows, a tuple of tuples.
+
+    Raises:
+        TypeError: they are something else.
+
+    >>> checked_coefficients("muon", [[2, -1.5, 0.5]])
+    ((2.0, -1.5, 0.5),)
+    """
+    try:
+        rows = np.asarray(coefficients, np.float64)
+    except (TypeError, ValueError):
+        rows = np.zeros(())
+    if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows) or not np.isfinite(rows).all():
+        raise TypeError(
+            f"{owner}: coefficients = {short(coefficients)} are no rows (a, b, c) of finite numbers, one for "
+            "each iteration."
+        )
+    return tuple((a, b, c) for a, b, c in rows.tolist())
 
 
 def newton_schulz(

@@ -52,12 +52,6 @@ def by_setting(label: str, values: ArrayLike) -> np.ndarray:
     return matrix(label, array if array.ndim == 1 else array.T)
 
 
-def check_band(band: str) -> None:
-    """Refuse a band that is not in `BANDS`."""
-    if band not in BANDS:
-        raise ValueError(f"band is {band!r}: expected one of {', '.join(map(repr, BANDS))}")
-
-
 def sign(mode: str) -> float:
     """Return what makes a cost of a value: 1 for "min", −1 for "max"; refuse any other mode."""
     if mode not in ("min", "max"):

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.files import whole_file
 from jaxopt_edu.plots.drawing.animation import Animation
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +66,7 @@ WIDTH = 12.0  # inches
 DPI = 160
 
 
+@checked_arguments
 def styles(labels: Iterable[str]) -> dict[str, Style]:
     """Give every label its own style.
 
@@ -213,6 +216,7 @@ FORMATS = {
 MOVING = (".webp", ".gif")
 
 
+@checked_arguments
 def save(picture: Figure | Animation, path: str | os.PathLike[str]) -> Path:
     """Write a picture whole: a reader sees the old file or the new one, never half of one.
 
@@ -240,6 +244,10 @@ def save(picture: Figure | Animation, path: str | os.PathLike[str]) -> Path:
         ('loss.png', True)
     """
     path = Path(path)
+    if not isinstance(picture, Animation) and not hasattr(picture, "savefig"):
+        raise TypeError(
+            f"save: picture = {short(picture)} is no picture; give what a function of this module returned."
+        )
     suffix = path.suffix.lower()
     moving = isinstance(picture, Animation)
     formats = MOVING if moving else tuple(FORMATS)

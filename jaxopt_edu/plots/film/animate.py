@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.drawing.animation import Animation, Palette
+from jaxopt_edu.plots.drawing.arguments import checked_arguments
 from jaxopt_edu.plots.drawing.style import require_matplotlib
 from jaxopt_edu.plots.drawing.ways import checked_points, checked_window
 from jaxopt_edu.plots.film.heads import Names
@@ -18,6 +18,7 @@ FRAME = 80  # milliseconds
 BEGIN, END = 600, 2400  # how long the first and the last frame are shown, in milliseconds
 
 
+@checked_arguments
 def animate(
     function: Callable,
     domain: ArrayLike,
@@ -74,6 +75,7 @@ def animate(
     return _film(stage, np.linspace(0.0, stage.steps, count), advance)
 
 
+@checked_arguments
 def frame_count(seconds: float) -> int:
     """Say how many frames a race has.
 
@@ -86,8 +88,6 @@ def frame_count(seconds: float) -> int:
     Raises:
         ValueError: `seconds` is not positive.
     """
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds is {seconds}: a race takes a positive time")
     return round(1000 * seconds / FRAME) + 1
 
 

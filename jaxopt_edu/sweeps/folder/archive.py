@@ -12,6 +12,8 @@ import jax
 import numpy as np
 import optax
 
+from jaxopt_edu.core.arguments import checked_path
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
@@ -90,7 +92,7 @@ def rewrite(path: str | os.PathLike[str]) -> SweepResult:
         FileNotFoundError: there is no sweep in the folder, or it is not finished.
         ValueError: the result itself is damaged.
     """
-    folder = Path(path)
+    folder = checked_path("rewrite", "path", path, "a sweep's folder")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)
         result = load(folder)
@@ -126,7 +128,8 @@ def load(
         ValueError: a file is damaged, or the optimizers cannot be made again. Where only the summary or the
             table is damaged, which the result does not need, that is a warning.
     """
-    folder = Path(path)
+    folder = checked_path("load", "path", path, "a sweep's folder")
+    given = None if optimizers is None else _transforms(optimizers)
     if not (folder / DESCRIPTION).is_file():
         if (folder / SPEC).is_file():
             raise FileNotFoundError(
@@ -135,7 +138,6 @@ def load(
         raise FileNotFoundError(f"{folder} holds no sweep: there is no {DESCRIPTION} in it.")
     content, leaves, arrays = _checked(folder)
     try:
-        given = None if optimizers is None else [as_pytree(optimizer) for optimizer in optimizers]
         templates = [
             jax.tree.structure(_remade(each, f"template {place} of {folder / DESCRIPTION}"))
             for place, each in enumerate(content.get("templates", ()))
@@ -197,6 +199,19 @@ def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, np
     if "arrays" in content:
         _warn_of_damage(folder)
     return content, leaves, arrays
+
+
+def _transforms(optimizers: Any) -> list[Optimizer]:
+    listed = isinstance(optimizers, Sequence) and not isinstance(
+        optimizers, str | optax.GradientTransformation
+    )
+    if not listed or not all(
+        isinstance(each, optax.GradientTransformation | optax.MultiSteps) for each in optimizers
+    ):
+        raise TypeError(
+            f"load: optimizers = {short(optimizers)} is no list of optimizers; give the one that was swept."
+        )
+    return [as_pytree(optimizer) for optimizer in optimizers]
 
 
 def _damaged(file: Path, why: str) -> ValueError:

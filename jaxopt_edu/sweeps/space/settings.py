@@ -22,7 +22,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxopt_edu.core.checks import checked_whole
+from jaxopt_edu.core.checks import checked_whole, short
 from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.distributions import Choice, as_distribution
 from jaxopt_edu.core.editing import replace
@@ -161,7 +161,9 @@ def _check_names(owner: str, factory: Factory, names: Iterable[str]) -> None:
     if isinstance(factory, optax.GradientTransformation):
         return
     if not callable(factory):
-        raise TypeError(f"{owner}: {factory!r} is neither an optimizer nor a function that returns one.")
+        raise TypeError(
+            f"{owner}: factory = {short(factory)} is neither an optimizer nor a function that returns one."
+        )
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return

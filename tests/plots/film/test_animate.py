@@ -156,7 +156,7 @@ def test_frequent_colors_are_exact_and_the_others_near():
 
 
 def test_bad_input_is_named(ways, animation, tmp_path):
-    with pytest.raises(ValueError, match="seconds is 0: a race takes a positive time"):
+    with pytest.raises(ValueError, match="animate: seconds = 0 is out of range; it must be a positive time"):
         animate(bowl, DOMAIN, ways, seconds=0)
     with pytest.raises(ValueError, match="no trajectories"):
         animate(bowl, DOMAIN, {})

@@ -165,7 +165,7 @@ WRONG: Any = "wrong"
         (lambda: grid(jo.adam, b1=uniform(0, 1)), ValueError, r"b1 = uniform\(0, 1\) has no end of values"),
         (lambda: grid(optax.adam, learning_rate=[1]), TypeError, r"cannot be seen, .*lift\(optax\.lion\)"),
         (lambda: grid(lambda a: a, a=[1]), TypeError, "grid: the factory returned 1, not an optimizer"),
-        (lambda: grid(WRONG), TypeError, "grid: 'wrong' is neither an optimizer nor a function"),
+        (lambda: grid(WRONG), TypeError, "grid: factory = 'wrong' is neither an optimizer nor a function"),
         (lambda: sample(jo.sgd, 0, key=KEY), ValueError, "sample: n = 0 must be a whole number"),
         (lambda: sample(jo.sgd, 1, key=KEY, learning_rate=[]), ValueError, "learning_rate is an empty list"),
         (lambda: sample(jo.sgd, 1, key=WRONG), TypeError, r"key = 'wrong' is not a single random key; .*key"),

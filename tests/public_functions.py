@@ -1,0 +1,326 @@
+"""Every public function with right arguments, and which of the usual wrong ones are right for it.
+
+An optimizer is in the table at once; another function by a row in ROWS. A public name that is no function, or
+of which something else is tested, stands in WITHOUT with the reason.
+"""
+
+import inspect
+import os
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxopt_edu as jo
+from jaxopt_edu import core, optimizers, plots, problems, schedules, storage, sweeps, training
+from jaxopt_edu.optimizers import OPTIMIZERS
+
+
+class Other:
+    """An object of another library."""
+
+
+ADAM = jo.adam()
+KEY = jax.random.key(0)
+WRONG: dict[str, Any] = {
+    "None": None,
+    "text": "fast",
+    "NaN": float("nan"),
+    "negative": -1,
+    "vector": [0.5, -0.5, "x"],
+    "a number": 3,
+    "an object": Other(),
+    "a class": Other,
+}
+NUMBERS = {"NaN", "negative", "a number"}
+FINITE = {"negative", "a number"}
+COUNT = {"a number"}  # of steps, of runs, of anything
+OPTIONAL = {"None"}
+WORD = {"text", "None"}  # a title, a label, a path
+ANY = set(WRONG)  # any pytree, or what is looked at only together with the optimizer it belongs to
+
+
+class Row(NamedTuple):
+    """A function, its right arguments, and which of the values above are right for which of them."""
+
+    call: Callable[..., Any]
+    good: dict[str, Any]
+    right: Mapping[str, set[str]] = types.MappingProxyType({})
+
+
+def loss(w, batch):
+    """A parabola."""
+    return w**2
+
+
+def numbers_of(factory):
+    """What an optimizer's own arguments are, where they are numbers."""
+    parameters = inspect.signature(factory).parameters.values()
+    return {each.name: COUNT for each in parameters if type(each.default) in (int, float)}
+
+
+POINTS = np.linspace(1.0, 2.0, 12).reshape(3, 4)
+LIMITS: dict[str, set[str]] = {
+    "threshold": COUNT | OPTIONAL | {"negative"},
+    "top": COUNT | OPTIONAL | {"negative"},
+}
+LABELS: dict[str, set[str]] = dict.fromkeys(("title", "xlabel", "ylabel", "label"), WORD)
+PLOTTED = {**LIMITS, **LABELS, "log": OPTIONAL, "xlog": OPTIONAL, "ylog": OPTIONAL}
+ROWS: dict[str, Row] = {
+    # jaxopt_edu and jaxopt_edu.core
+    "describe": Row(jo.describe, {"optimizer": ADAM}),
+    "kind": Row(core.kind, {"optimizer": ADAM}),
+    "hyperparameters": Row(jo.hyperparameters, {"optimizer": ADAM}, {"state": ANY}),
+    "settings": Row(core.settings, {"optimizer": ADAM}),
+    "replace": Row(jo.replace, {"optimizer": ADAM}, {"changes": ANY}),
+    "stack": Row(jo.stack, {"optimizers": [ADAM]}),
+    "unstack": Row(jo.unstack, {"optimizer": jo.stack([ADAM, ADAM])}),
+    "lift": Row(jo.lift, {"factory": optax.sgd}, {"factory": {"a class"}}),
+    "chain": Row(jo.chain, {"transforms": ADAM}),
+    "partition": Row(
+        jo.partition, {"optimizers": {"a": ADAM, "b": ADAM}, "labels": {"*": "a"}}, {"labels": {"a class"}}
+    ),
+    "evaluation_params": Row(
+        jo.evaluation_params,
+        {"optimizer": ADAM, "state": None, "params": None},
+        {"state": ANY, "params": ANY},
+    ),
+    "loguniform": Row(jo.loguniform, {"low": 0.1, "high": 1.0}, {"high": COUNT}),
+    "uniform": Row(jo.uniform, {"low": 0.1, "high": 1.0}, {"low": {"negative"}, "high": COUNT}),
+    "quniform": Row(
+        jo.quniform,
+        {"low": 0.0, "high": 1.0, "q": 0.5},
+        {"low": {"negative"}, "high": COUNT, "q": COUNT},
+    ),
+    "randint": Row(jo.randint, {"low": 0, "high": 2}, {"low": {"negative"}, "high": COUNT}),
+    "normal": Row(jo.normal, {"mean": 0.0, "deviation": 1.0}, {"mean": FINITE, "deviation": COUNT}),
+    "choice": Row(jo.choice, {"options": [1, 2]}, {"options": {"vector"}}),
+    "one_minus": Row(jo.one_minus, {"distribution": jo.uniform(0.1, 0.5)}),
+    # jaxopt_edu.wrappers
+    "compensated": Row(jo.compensated, {"optimizer": ADAM}),
+    "packed": Row(jo.packed, {"optimizer": ADAM}),
+    "half_state": Row(jo.half_state, {"optimizer": ADAM, "key": KEY}),
+    # jaxopt_edu.schedules
+    "constant": Row(schedules.constant, {"value": 0.5}, {"value": FINITE}),
+    "linear": Row(
+        schedules.linear,
+        {"initial": 0.5, "final": 0.1, "steps": 9},
+        {"initial": FINITE, "final": FINITE, "steps": COUNT},
+    ),
+    "warmup": Row(
+        schedules.warmup,
+        {"peak": 0.5, "steps": 9},
+        {"peak": FINITE, "steps": COUNT, "initial": FINITE},
+    ),
+    "exponential": Row(
+        schedules.exponential,
+        {"initial": 0.5, "rate": 0.9},
+        {"initial": FINITE, "rate": COUNT, "steps": COUNT},
+    ),
+    "cosine": Row(
+        schedules.cosine,
+        {"peak": 0.5, "steps": 9},
+        {"peak": FINITE, "steps": COUNT, "final": FINITE},
+    ),
+    "joined": Row(schedules.joined, {"schedules": [schedules.constant(0.5)], "boundaries": []}),
+    "warmup_cosine": Row(
+        schedules.warmup_cosine,
+        {"peak": 0.5, "warmup_steps": 2, "steps": 9},
+        {"peak": FINITE, "warmup_steps": COUNT, "steps": COUNT, "final": FINITE},
+    ),
+    # jaxopt_edu.optimizers
+    "space": Row(optimizers.space, {"factory": jo.adam}),
+    # jaxopt_edu.storage
+    "save": Row(
+        storage.save,
+        {"path": os.devnull, "tree": ADAM},
+        {"path": {"text"}, "tree": NUMBERS | OPTIONAL, "extra": OPTIONAL},
+    ),
+    "load": Row(storage.load, {"path": "nowhere.npz", "like": ADAM}, {"path": {"text"}, "like": ANY}),
+    # jaxopt_edu.training
+    "fit": Row(
+        jo.fit,
+        {"loss_fn": loss, "params": jnp.ones(()), "optimizer": ADAM, "steps": 0},
+        {
+            "params": {"NaN"},
+            "data": OPTIONAL | {"vector"},  # a list of batches: each is looked at when it is drawn
+            "steps": COUNT,
+            "batch_size": COUNT | OPTIONAL,
+            "key": OPTIONAL,
+            "model_state": ANY,
+            "state": OPTIONAL,
+            "first_batch": COUNT,
+            "evaluate": OPTIONAL,
+            "every": COUNT | OPTIONAL,
+            "metric": OPTIONAL,
+            "patience": COUNT | OPTIONAL,
+            "callback": OPTIONAL,
+            "checkpoint": WORD,
+            "mesh": OPTIONAL,
+            "data_axis": OPTIONAL,
+            "progress": OPTIONAL,
+        },
+    ),
+    "CheckpointFolder": Row(training.CheckpointFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
+    "OrbaxFolder": Row(training.OrbaxFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
+    # jaxopt_edu.sweeps
+    "grid": Row(jo.grid, {"factory": jo.adam}, {"axes": ANY}),
+    "sample": Row(
+        jo.sample,
+        {"factory": jo.adam, "n": 1, "key": KEY},
+        {"n": COUNT, "quasi": OPTIONAL, "distributions": ANY},
+    ),
+    "sweep": Row(
+        jo.sweep,
+        {"loss_fn": loss, "params_or_init": jnp.ones(()), "optimizers": [ADAM], "steps": 1},
+        {
+            "params_or_init": {"NaN"},
+            "data": OPTIONAL,
+            "steps": COUNT,
+            "seeds": COUNT,
+            "batch_size": OPTIONAL | COUNT,
+            "model_state": ANY,
+            "evaluate": OPTIONAL,
+            "every": OPTIONAL | COUNT,
+            "metric": OPTIONAL,
+            "prune": OPTIONAL,
+            "keep": COUNT,
+            "path": WORD,
+            "devices": OPTIONAL,
+            "chunk_size": COUNT,
+            "progress": OPTIONAL,
+        },
+    ),
+    "Halving": Row(sweeps.Halving, {}, {"min_steps": COUNT | OPTIONAL, "factor": COUNT}),
+    "Hyperband": Row(sweeps.Hyperband, {}, {"min_steps": COUNT | OPTIONAL, "factor": COUNT}),
+    "MedianStopping": Row(
+        sweeps.MedianStopping, {}, {"min_steps": COUNT | OPTIONAL, "interval": COUNT | OPTIONAL}
+    ),
+    "PopulationBased": Row(sweeps.PopulationBased, {"interval": 5}, {"interval": COUNT, "seed": COUNT}),
+    "sweeps.load": Row(sweeps.load, {"path": "nowhere"}, {"path": {"text"}, "optimizers": OPTIONAL}),
+    "rewrite": Row(sweeps.rewrite, {"path": "nowhere"}, {"path": {"text"}}),
+    # jaxopt_edu.problems
+    "digits": Row(problems.digits, {}, {"seed": COUNT}),
+    "mnist": Row(problems.mnist, {"path": "nowhere"}, {"path": {"text"}}),
+    "noisy_quadratic": Row(
+        problems.noisy_quadratic, {"curvatures": [1.0, 2.0], "noise_scale": 0.1}, {"noise_scale": COUNT}
+    ),
+    "sparse_regression": Row(
+        problems.sparse_regression,
+        {"key": KEY, "examples": 8, "features": 4},
+        {"examples": COUNT, "features": COUNT, "power": COUNT},
+    ),
+    # jaxopt_edu.plots
+    "curves": Row(
+        plots.curves,
+        {"histories": {"a": POINTS}, "ylabel": "loss"},
+        {**PLOTTED, "steps": OPTIONAL, "smooth": COUNT},
+    ),
+    "budget": Row(plots.budget, {"results": {"a": POINTS}}, PLOTTED),
+    "heat_map": Row(
+        plots.heat_map,
+        {
+            "x": [1.0, 2.0],
+            "y": [1.0, 2.0],
+            "values": [1.0, 2.0],
+            "xlabel": "x",
+            "ylabel": "y",
+            "label": "loss",
+        },
+        {**PLOTTED, "best": OPTIONAL, "marks": OPTIONAL},
+    ),
+    "parallel": Row(
+        plots.parallel,
+        {"columns": {"a": [1.0, 2.0], "b": [1.0, 2.0]}, "values": [1.0, 2.0], "label": "loss"},
+        {**PLOTTED, "best": OPTIONAL, "logs": OPTIONAL},
+    ),
+    "sensitivity": Row(plots.sensitivity, {"results": {"a": ([0.1, 0.2, 0.3], POINTS)}}, PLOTTED),
+    "paths": Row(
+        plots.paths,
+        {
+            "function": problems.bowl.function,
+            "domain": problems.bowl.domain,
+            "trajectories": {"a": np.ones((3, 2))},
+        },
+        {**PLOTTED, "start": OPTIONAL},
+    ),
+    "animate": Row(
+        plots.animate,
+        {
+            "function": problems.bowl.function,
+            "domain": problems.bowl.domain,
+            "trajectories": {"a": np.ones((3, 2))},
+            "seconds": 0.1,
+        },
+        {**PLOTTED, "start": OPTIONAL, "seconds": COUNT},
+    ),
+    "frame_count": Row(plots.frame_count, {"seconds": 1.0}, {"seconds": COUNT}),
+    "styles": Row(plots.styles, {"labels": ["a"]}),
+    "plots.save": Row(plots.save, {"picture": None, "path": "x.png"}, {"path": {"text"}}),
+    **{factory.__name__: Row(factory, {}, numbers_of(factory)) for factory in OPTIMIZERS},
+}
+
+
+RESULT = "a value that the library makes and users read"
+PAGES = "called by optimizers' pages in an update, where trees and arrays are checked (tests/core)"
+WITHOUT: dict[str, str] = {
+    **dict.fromkeys(
+        [
+            "FitResult",
+            "SweepResult",
+            "Best",
+            "TopRun",
+            "History",
+            "Moment",
+            "Interrupted",
+            "Carry",
+            "Animation",
+            "Style",
+            "Dataset",
+            "Examples",
+            "NoisyQuadratic",
+            "SparseRegression",
+            "Surface",
+            "Layout",
+            "Limit",
+            "MatrixAxes",
+        ],
+        RESULT,
+    ),
+    **dict.fromkeys(
+        [
+            "WeightSum",
+            "bias_correction",
+            "divide",
+            "first_count",
+            "map_matrices",
+            "map_point",
+            "map_rule",
+            "matrix_axes",
+            "matrix_state",
+            "next_count",
+            "norm",
+            "squared_magnitude",
+            "squared_root",
+            "tree_dot",
+            "tree_norm",
+            "tree_sum",
+            "with_fewer_rows",
+            "zeros_like",
+        ],
+        PAGES,
+    ),
+    **dict.fromkeys(
+        ["descend", "make_step", "shuffled_indices", "start"],
+        "the loop's parts, called while tracing, after fit and sweep have checked",
+    ),
+    **dict.fromkeys(
+        [surface.name for surface in problems.SURFACES], "called with a point, a surface is a loss function"
+    ),
+    "Optimizer": "made by factories; as optax's own pair of functions it takes anything",
+    "build": "what it refuses is tested with the pages (tests/core/test_pages.py)",
+}
