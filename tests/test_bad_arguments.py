@@ -101,7 +101,7 @@ def test_every_row_is_right_but_for_one_argument(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("factory", OPTIMIZERS, ids=lambda factory: factory.__name__)
 def test_a_negative_hyperparameter_is_refused(factory):
     for argument in numbers_of(factory):
-        with pytest.raises(ValueError, match=rf"^{factory.__name__}: {argument} = -1 (is out of range|must be a)"):
+        with pytest.raises(ValueError, match=rf"^{factory.__name__}: {argument} = -1 (is out|must be)"):
             factory(**{argument: -1})
 
 
@@ -130,7 +130,7 @@ X = np.ones((4, 2), np.float32)
         ("sweep", {"prune": sweeps.Halving(min_steps=100), "steps": 5}, "prune = Halving(min_steps=100"),
         ("sweep", {"replacement": "no"}, "replacement = 'no'"),
         ("sweep", {"data": X, "batch_size": 5}, "batch_size = 5"),
-        ("sweep", {"data": "digits"}, "data is str, 'digits'"),
+        ("sweep", {"data": "digits"}, "data is str;"),
         ("sweep", {"seeds": [1, 1]}, "seeds = [1, 1]"),
         ("sweep", {"optimizers": ADAM}, "optimizers"),
         ("describe", {"optimizer": 3}, "optimizer = 3"),

@@ -222,8 +222,9 @@ def make_source(
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
         return IteratorSource(data, first, place, keeps_place=keeps_place)
     raise TypeError(
-        f"data is {type(data).__name__}, {short(data)}; it has to be a pytree of arrays with a leading "
-        "example axis, a function sample(key) -> batch, an iterator of batches, or None."
+        f"data is {type(data).__name__}; it has to be a pytree of arrays with a leading "
+        "example axis, a function sample(key) -> batch, an iterator of batches, or None; it was "
+        f"{short(data)}."
     )
 
 

@@ -300,5 +300,5 @@ def test_a_sampler_without_a_key_is_refused():
 
 @pytest.mark.parametrize("data", [3.0, "batches.npy", {}, ()])
 def test_other_kinds_of_data_are_refused(data):
-    with pytest.raises(TypeError, match=rf"data is {type(data).__name__}, .*; it has to be"):
+    with pytest.raises(TypeError, match=rf"data is {type(data).__name__}; it has to be"):
         make_source(data, key=KEY, batch_size=None, replacement=False, first=0)
