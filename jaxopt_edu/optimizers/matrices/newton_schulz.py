@@ -36,7 +36,7 @@ def checked_coefficients(owner: str, coefficients: Any) -> Coefficients:
     ((2.0, -1.5, 0.5),)
     """
     try:
-        rows = np.asarray(coefficients, np.float64)
+        rows: Any = np.asarray(coefficients, np.float64)
     except (TypeError, ValueError):
         rows = np.zeros(())
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows) or not np.isfinite(rows).all():

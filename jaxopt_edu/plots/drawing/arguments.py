@@ -126,17 +126,21 @@ def _anything(owner: str, name: str, value: Any) -> None:
     """A column of a table holds words, numbers and gaps; the picture looks at each."""
 
 
+def _one_of(*options: str) -> Callable[[str, str, Any], str]:
+    return lambda owner, name, value: checked_option(owner, name, value, options)
+
+
 CHECKS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("xlabel", "ylabel", "label"), checked_text),
     "title": optional(checked_text),
-    "mode": lambda *given: checked_option(*given, ("min", "max")),
-    "band": lambda *given: checked_option(*given, ("range", "quartiles", "none")),
-    "middle": lambda *given: checked_option(*given, ("median", "mean")),
-    "layout": lambda *given: checked_option(*given, ("auto", "together", "separate")),
+    "mode": _one_of("min", "max"),
+    "band": _one_of("range", "quartiles", "none"),
+    "middle": _one_of("median", "mean"),
+    "layout": _one_of("auto", "together", "separate"),
     **dict.fromkeys(("log", "xlog", "ylog"), optional(checked_flag)),
     **dict.fromkeys(("threshold", "top"), optional(_finite)),
     "smooth": checked_whole,
-    "best": optional(lambda *given: checked_whole(*given, 0)),
+    "best": optional(lambda owner, name, value: checked_whole(owner, name, value, 0)),
     "seconds": _seconds,
     "function": lambda owner, name, value: checked_function(owner, name, value, "point"),
     "advance": lambda owner, name, value: checked_function(owner, name, value, "frames"),

@@ -202,16 +202,14 @@ def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, np
 
 
 def _transforms(optimizers: Any) -> list[Optimizer]:
-    listed = isinstance(optimizers, Sequence) and not isinstance(
-        optimizers, str | optax.GradientTransformation
-    )
+    listed: list[Any] = list(optimizers) if type(optimizers) in (list, tuple) else []
     if not listed or not all(
-        isinstance(each, optax.GradientTransformation | optax.MultiSteps) for each in optimizers
+        isinstance(each, optax.GradientTransformation | optax.MultiSteps) for each in listed
     ):
         raise TypeError(
             f"load: optimizers = {short(optimizers)} is no list of optimizers; give the one that was swept."
         )
-    return [as_pytree(optimizer) for optimizer in optimizers]
+    return [as_pytree(optimizer) for optimizer in listed]
 
 
 def _damaged(file: Path, why: str) -> ValueError:
