@@ -310,6 +310,7 @@ WITHOUT: dict[str, str] = {
             "map_rule",
             "matrix_axes",
             "matrix_state",
+            "ratio_or_one",
             "next_count",
             "norm",
             "squared_magnitude",
@@ -329,6 +330,7 @@ WITHOUT: dict[str, str] = {
     **dict.fromkeys(
         [surface.name for surface in problems.SURFACES], "called with a point, a surface is a loss function"
     ),
+    "matrices_only": "a mask: weight_decay calls it with a leaf's name and the leaf",
     "Optimizer": "made by factories; as optax's own pair of functions it takes anything",
     "build": "what it refuses is tested with the pages (tests/core/test_pages.py)",
 }

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_edu.core.arguments import checked_function
 from jaxopt_edu.core.checks import NON_NEGATIVE, check_given, check_matches, check_state, short
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.paths import is_meant, leaf_name, leaf_names
@@ -167,7 +168,10 @@ def rule(u: jax.Array, w: jax.Array, *, rate: jax.Array) -> jax.Array:
 
 
 def _constant(mask: Any) -> Any:
-    if mask is None or (callable(mask) and not is_pytree(mask)):
+    if mask is None:
+        return None
+    if callable(mask) and not is_pytree(mask):
+        checked_function("weight_decay", "mask", mask, "name", "leaf")
         return mask
     paths = jax.tree_util.tree_flatten_with_path(mask)[0]
     pairs = mask.items() if _is_flat(mask) else [(leaf_name(path) or "*", on) for path, on in paths]
