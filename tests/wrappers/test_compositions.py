@@ -168,6 +168,31 @@ def test_compiled_in_a_loop_and_side_by_side_it_is_the_eager_one(name):
         assert np.any(other[0] != other[1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [each for each in ALONE if each not in KEPT])
+def test_hypergradients_are_finite_where_gradients_are_0_and_complex_leaves_pass(name):
+    opt: Any = AROUND[name](jo.momentum(0.1))
+
+    @jax.jit
+    def end(opt, params):
+        state = opt.init(params)
+        for _ in range(3):
+            updates, state = updated(opt, params, state)
+            params = jax.tree.map(jnp.add, params, updates)
+        return jo.evaluation_params(opt, state, params)
+
+    numbers = jax.tree.map(jnp.float32, opt)
+    params = {"b": jnp.array([1.0, 0.0]), "w": jnp.zeros((2, 2))}
+    squares = lambda opt: sum(jnp.sum(leaf**2) for leaf in end(opt, params).values())  # noqa: E731
+    hypergradient = jax.tree.leaves(jax.grad(squares)(numbers))
+    assert np.all(np.isfinite(hypergradient))
+    assert np.any(np.asarray(hypergradient) != 0)
+    # The real and the imaginary part of this one are equal, and so they stay.
+    found: Any = np.asarray(end(numbers, {"w": jnp.full((2, 2), 1 + 1j, jnp.complex64)})["w"])
+    np.testing.assert_allclose(found.real, found.imag, rtol=1e-6)
+    assert np.all(np.abs(found) < abs(1 + 1j))
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_another_optimizers_state_and_missing_parameters_are_told(name):
     opt: Any = AROUND[name](jo.momentum(0.1))

@@ -76,16 +76,32 @@ def test_without_warm_up_it_is_optaxs(x64):
     assert_close(held, expected, 1e-11)
 
 
-def test_in_bfloat16_the_mean_is_of_all_steps():
-    """The weight of the newest point after 2,000 steps is 1/2,000, and with optax's state 1/400."""
-    opt: Any = jo.schedule_free(jo.sgd(1.0), b1=0.5)
+def test_in_bfloat16_optaxs_sum_of_weights_stops_and_ours_is_computed():
+    """After 2,000 steps the newest point has a share of 1/2,000 in the mean; optax's sum says 1/256."""
+    theirs: Any = optax.contrib.schedule_free(optax.sgd(1.0), learning_rate=1.0)
     w: Any = jnp.zeros(1, jnp.bfloat16)
+
+    def step(state, _):
+        return theirs.update(w, state, w)[1], None
+
+    with jax.numpy_dtype_promotion("standard"):
+        last = jax.jit(lambda: jax.lax.scan(step, theirs.init(w), length=2000)[0])()
+    assert float(last.weight_sum) < 500
+    opt: Any = jo.schedule_free(jo.sgd(1.0), b1=0.5)
     state = opt.init(w)._replace(count=jnp.asarray(1999))
-    _, state = opt.update(jnp.full(1, -1, jnp.bfloat16), state, w)  # z moves by 1
-    assert state.z.dtype == jnp.float32
-    exact = opt.update(-jnp.ones(1), opt.init(jnp.zeros(1))._replace(count=jnp.asarray(1999)), jnp.zeros(1))
-    # y moves by what z does, (1 − b1), and by what it adds to the mean, b1 / 2000.
-    np.testing.assert_allclose(exact[0], [0.5 + 0.5 / 2000], rtol=1e-6)
+    _, after = opt.update(jnp.full(1, -1, jnp.bfloat16), state, w)  # z moves by 1
+    assert after.z.dtype == jnp.float32
+    updates, _ = opt.update(jnp.full(1, -1.0), state, w)
+    # y moves by what z does, (1 − b1), and by what that adds to the mean, b1 / 2000.
+    np.testing.assert_allclose(updates, [0.5 + 0.5 / 2000], rtol=1e-6)
+
+
+def test_with_warm_up_optax_is_a_step_behind():
+    w: Any = jnp.ones(1)
+    theirs: Any = optax.contrib.schedule_free_sgd(0.5, warmup_steps=10)
+    opt: Any = jo.schedule_free(jo.sgd(0.5), warmup_steps=10)
+    assert theirs.update(w, theirs.init(w), w)[0].tolist() == [0]
+    np.testing.assert_allclose(opt.update(w, opt.init(w), w)[0], [-0.05], rtol=1e-6)
 
 
 def test_a_schedule_of_the_learning_rate_is_refused():
