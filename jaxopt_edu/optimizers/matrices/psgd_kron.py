@@ -226,6 +226,8 @@ def rule(
     is_due: jax.Array,
 ) -> tuple[jax.Array, ...]:
     """The update and the new state for one matrix; the noise goes as it came."""
+    if not g.size:
+        return g, m, noise, left, right
     m = momentum * m + (1 - momentum) * g
     m_hat = m / one_minus_momentum_t
     left, right = jax.lax.cond(
