@@ -157,6 +157,8 @@ def rate(row):
         "adadelta": 30.0,
         "radam": 0.1,
         "muon": 0.1,
+        "shampoo": 0.5,
+        "psgd_kron": 0.2,
     }.get(row.name, 0.02)
 
 
