@@ -21,6 +21,7 @@ from jaxopt_edu.optimizers.adaptive import (
     NadamState,
     RAdamState,
     RmsPropState,
+    RpropState,
     YogiState,
     adabelief,
     adadelta,
@@ -35,6 +36,7 @@ from jaxopt_edu.optimizers.adaptive import (
     nadam,
     radam,
     rmsprop,
+    rprop,
     yogi,
 )
 from jaxopt_edu.optimizers.descent import MomentumState, NesterovState, SgdState, momentum, nesterov, sgd
@@ -109,6 +111,7 @@ __all__ = [
     "PsgdKronState",
     "RAdamState",
     "RmsPropState",
+    "RpropState",
     "SgdState",
     "ShampooState",
     "SignumState",
@@ -134,6 +137,7 @@ __all__ = [
     "psgd_kron",
     "radam",
     "rmsprop",
+    "rprop",
     "sgd",
     "shampoo",
     "signum",

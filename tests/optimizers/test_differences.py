@@ -176,3 +176,13 @@ def test_pytorch_optimizers_lamb_is_longer_than_its_layer(x64):
     theirs = pytorch_optimizer_updates("Lamb", gradients, HELD, lr=1.0, weight_decay=0.1, max_grad_norm=0.0)
     np.testing.assert_allclose(np.linalg.norm(ours), np.linalg.norm(np.full(4, HELD)), rtol=1e-12)
     np.testing.assert_allclose(theirs, 9.1 * ours, rtol=1e-4)
+
+
+def test_optaxs_rprop_is_a_step_late(x64):
+    """Its first call returns 0, and its second the first step, which torch and this library make at once."""
+    ours = np.asarray(scan_updates(jo.rprop(0.1), ONES))[:, 0]
+    np.testing.assert_allclose(ours, [-0.1, -0.12, -0.144], rtol=1e-12)
+    np.testing.assert_allclose(torch_updates("Rprop", ONES, lr=0.1)[:, 0], ours, rtol=1e-12)
+    theirs = optax_updates(optax.rprop(0.1), ONES)[:, 0]
+    assert theirs[0] == 0
+    np.testing.assert_allclose(theirs[1:], ours[:-1], rtol=1e-12)

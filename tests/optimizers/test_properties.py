@@ -70,7 +70,7 @@ def filled(tree: Any, numbers: np.ndarray) -> Any:
 magnitudes = st.floats(2.0**-10, 2.0**10, width=32)
 numbers = st.one_of(st.just(0.0), magnitudes, magnitudes.map(lambda x: -x))
 # A sign of a sum that cancels is settled by its last rounding, and AdaBelief squares a difference.
-ROUNDING_DECIDES = ("signum", "lion", "yogi", "adabelief")
+ROUNDING_DECIDES = ("signum", "lion", "rprop", "yogi", "adabelief")
 # Iterations on a matrix raise roundings, by more than these bounds allow.
 SMOOTH = [row for row in OPTIMIZERS if row.name not in ROUNDING_DECIDES and row.elementwise]
 VALUES = {

@@ -193,6 +193,28 @@ def ademamix_formula(
     return -learning_rate * (step + weight_decay * w), m1, m2, v
 
 
+def rprop_formula(
+    t: int,
+    g: Array,
+    delta: Array,
+    last: Array,
+    *,
+    learning_rate: float,
+    eta_minus: float,
+    eta_plus: float,
+    min_step_size: float,
+    max_step_size: float,
+) -> tuple[Array, ...]:
+    if t == 1:
+        delta = 0 * g + learning_rate
+    s = np.sign(np.real(last)) * np.sign(np.real(g))
+    longer = -larger(-eta_plus * delta, np.asarray(-max_step_size))
+    shorter = larger(eta_minus * delta, np.asarray(min_step_size))
+    delta = np.where(s > 0, longer, np.where(s < 0, shorter, delta))
+    g = np.where(s < 0, 0, g)
+    return -delta * np.sign(np.real(g)), delta, g
+
+
 def torch_adagrad(params: list, *, learning_rate: float, eps: float) -> Any:
     return pytest.importorskip("torch").optim.Adagrad(params, lr=learning_rate, eps=eps)
 
@@ -233,6 +255,20 @@ def pytorch_ademamix(
 ) -> Any:
     theirs = pytest.importorskip("pytorch_optimizer").AdEMAMix
     return theirs(params, lr=learning_rate, betas=(b1, b2, b3), weight_decouple=True, **values)
+
+
+def torch_rprop(
+    params: list,
+    *,
+    learning_rate: float,
+    eta_minus: float,
+    eta_plus: float,
+    min_step_size: float,
+    max_step_size: float,
+) -> Any:
+    theirs = pytest.importorskip("torch").optim.Rprop
+    etas, step_sizes = (eta_minus, eta_plus), (min_step_size, max_step_size)
+    return theirs(params, lr=learning_rate, etas=etas, step_sizes=step_sizes)
 
 
 def optax_adagrad(learning_rate: float, eps: float) -> optax.GradientTransformation:
@@ -435,5 +471,23 @@ ROWS = (
         torch=pytorch_ademamix,
         reads_params=True,
         real=("v",),
+    ),
+    Row(
+        name="rprop",
+        factory=jo.rprop,
+        state_type=optimizers.RpropState,
+        memory=("delta", "last"),
+        hyperparameters={
+            "learning_rate": 0.01,
+            "eta_minus": 0.5,
+            "eta_plus": 1.2,
+            "min_step_size": 1e-6,
+            "max_step_size": 50.0,
+        },
+        formula=rprop_formula,
+        optax=None,
+        torch=torch_rprop,
+        flat=("eta_minus", "min_step_size", "max_step_size"),
+        real=("delta",),
     ),
 )

@@ -13,6 +13,7 @@ from jaxopt_edu.optimizers.adaptive.amsgrad import AmsGradState, amsgrad
 from jaxopt_edu.optimizers.adaptive.nadam import NadamState, nadam
 from jaxopt_edu.optimizers.adaptive.radam import RAdamState, radam
 from jaxopt_edu.optimizers.adaptive.rmsprop import RmsPropState, rmsprop
+from jaxopt_edu.optimizers.adaptive.rprop import RpropState, rprop
 from jaxopt_edu.optimizers.adaptive.yogi import YogiState, yogi
 
 OPTIMIZERS = (
@@ -30,6 +31,7 @@ OPTIMIZERS = (
     adan,
     adopt,
     ademamix,
+    rprop,
 )
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "NadamState",
     "RAdamState",
     "RmsPropState",
+    "RpropState",
     "YogiState",
     "adabelief",
     "adadelta",
@@ -61,5 +64,6 @@ __all__ = [
     "nadam",
     "radam",
     "rmsprop",
+    "rprop",
     "yogi",
 ]
