@@ -450,6 +450,9 @@ ROWS = (
         torch=pytorch_adopt,
         flat=("eps",),
         waits=1,
+        refused={
+            "test_by_default_it_stays_in_the_state_and_in_its_coordinate": "an ∞ is clipped, and m fades",
+        },
         real=("v",),
     ),
     Row(

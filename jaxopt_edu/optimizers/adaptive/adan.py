@@ -30,6 +30,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
@@ -64,6 +65,7 @@ class AdanState(NamedTuple):
     last: "chex.ArrayTree"  # g₋₁, the last gradient; as params, ≥ float32
 
 
+@with_hints
 def adan(
     learning_rate: Hyperparameter = 0.001,
     b1: Hyperparameter = 0.98,

@@ -30,17 +30,17 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, uniform
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
 
-AT_LEAST_ONE = Limit(1.0, float("inf"), "a finite number that is at least 1")
 LIMITS: dict[str, Limit] = {
     "learning_rate": NON_NEGATIVE,
     "eta_minus": FRACTION,
-    "eta_plus": AT_LEAST_ONE,
+    "eta_plus": NON_NEGATIVE,
     "min_step_size": NON_NEGATIVE,
     "max_step_size": NON_NEGATIVE,
 }
@@ -59,6 +59,7 @@ class RpropState(NamedTuple):
     last: "chex.ArrayTree"  # g₋₁, the last gradient, 0 where a step was left out; as params, ≥ float32
 
 
+@with_hints
 def rprop(
     learning_rate: Hyperparameter = 0.01,
     eta_minus: Hyperparameter = 0.5,
@@ -71,7 +72,7 @@ def rprop(
     Args:
         learning_rate: the first δ, in every coordinate; finite, ≥ 0, or a schedule, read at the first step.
         eta_minus: η₋, by which δ is multiplied when a sign changes; in [0, 1), or a schedule.
-        eta_plus: η₊, by which δ is multiplied while a sign stays; finite, ≥ 1, or a schedule.
+        eta_plus: η₊, by which δ is multiplied while a sign stays, 1 or more; finite, ≥ 0, or a schedule.
         min_step_size: δ_min, the shortest δ that shrinking makes; finite, ≥ 0, or a schedule.
         max_step_size: δ_max, the longest δ that growing makes; finite, ≥ 0, or a schedule.
 

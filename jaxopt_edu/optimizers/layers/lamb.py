@@ -30,6 +30,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.reductions import norm, ratio_or_one
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
@@ -61,6 +62,7 @@ class LambState(NamedTuple):
     v: "chex.ArrayTree"  # v, the moving average of squared gradients; real, as params, ≥ float32
 
 
+@with_hints
 def lamb(
     learning_rate: Hyperparameter = 0.001,
     b1: Hyperparameter = 0.9,

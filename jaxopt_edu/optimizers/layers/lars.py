@@ -27,6 +27,7 @@ import jax
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
+from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.reductions import norm, ratio_or_one
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
@@ -54,6 +55,7 @@ class LarsState(NamedTuple):
     velocity: "chex.ArrayTree"  # v, the last update; as params, ≥ float32
 
 
+@with_hints
 def lars(
     learning_rate: Hyperparameter = 1.0,
     momentum: Hyperparameter = 0.9,
