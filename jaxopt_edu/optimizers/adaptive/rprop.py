@@ -119,11 +119,29 @@ def init(params: "chex.ArrayTree") -> RpropState:
 
 
 def update(
-    gradients: "chex.ArrayTree", state: RpropState, **hyperparameters: ValueInForce
+    gradients: "chex.ArrayTree",
+    state: RpropState,
+    *,
+    learning_rate: ValueInForce,
+    eta_minus: ValueInForce,
+    eta_plus: ValueInForce,
+    min_step_size: ValueInForce,
+    max_step_size: ValueInForce,
 ) -> tuple["chex.ArrayTree", RpropState]:
     """One step of the rule on every leaf."""
     t = next_count(state.count)
-    updates, delta, last = map_rule(rule, gradients, state.delta, state.last, **hyperparameters, t=t)
+    updates, delta, last = map_rule(
+        rule,
+        gradients,
+        state.delta,
+        state.last,
+        learning_rate=learning_rate,
+        eta_minus=eta_minus,
+        eta_plus=eta_plus,
+        min_step_size=min_step_size,
+        max_step_size=max_step_size,
+        t=t,
+    )
     return updates, RpropState(t, delta, last)
 
 
