@@ -3,6 +3,7 @@
 This file is also what each process runs: `python test_distributed.py FOLDER PORT COUNT INDEX KIND KILL`.
 """
 
+import functools
 import os
 import signal
 import socket
@@ -26,6 +27,8 @@ FOLDERS = {
     "orbax": OrbaxFolder,
     "sharded": CheckpointFolder,
     "alone": CheckpointFolder,
+    "fsdp-npz": CheckpointFolder,
+    "fsdp-orbax": OrbaxFolder,
 }
 
 
@@ -38,12 +41,18 @@ def script(folder, port, count, index, kind, kill):
     jax.distributed.initialize(
         f"127.0.0.1:{port}", int(count), int(index), initialization_timeout=60, heartbeat_timeout_seconds=10
     )
-    mesh = Mesh(np.array(jax.devices()), ("data",))
+    mesh, options = Mesh(np.array(jax.devices()), ("data",)), {}
     params = {"hidden": jnp.linspace(-1, 1, 24).reshape(4, 6), "out": jnp.ones(6)}
-    if kind in ("sharded", "orbax"):
-        split = NamedSharding(mesh, PartitionSpec(None, "data"))
-        params["hidden"] = jax.device_put(np.asarray(params["hidden"]), split)
-        params["out"] = jax.device_put(np.ones(6, np.float32), NamedSharding(mesh, PartitionSpec()))
+    if kind == "npz":
+        options = {"mesh": mesh}
+    elif kind in ("sharded", "orbax"):
+        params = _sharded(params, mesh, hidden=PartitionSpec(None, "data"))
+    elif kind.startswith("fsdp"):
+        # Each process holds both replicas of its own part of the parameters' columns.
+        devices = np.array(jax.devices()).reshape(int(count), 2).T
+        mesh = Mesh(devices, ("replica", "shard"))
+        params = _sharded(params, mesh, hidden=PartitionSpec(None, "shard"), out=PartitionSpec("shard"))
+        options = {"mesh": mesh, "data_axis": ("replica", "shard")}
     event, _, number = kill.partition(":")
     if event == "os.rename":
         kill_at(event, int(number), "step-")
@@ -64,11 +73,21 @@ def script(folder, port, count, index, kind, kill):
         checkpoint=FOLDERS[kind](folder),
         resume=True,
         callback=callback,
-        mesh=mesh if kind == "npz" else None,
         progress=False,
+        **options,
     )
+    if kind.startswith("fsdp"):
+        assert result.params["hidden"].sharding == params["hidden"].sharding
+        assert result.params["hidden"].addressable_shards[0].data.shape == (4, 6 // int(count))
     leaves = [np.asarray(shard.data) for leaf in jax.tree.leaves(result[:2]) for shard in _shards(leaf)]
     np.savez(f"{folder}-{index}.npz", result.history.losses, *leaves)
+
+
+def _sharded(params, mesh, **specs):
+    return {
+        name: jax.device_put(np.asarray(leaf), NamedSharding(mesh, specs.get(name, PartitionSpec())))
+        for name, leaf in params.items()
+    }
 
 
 def _shards(leaf):
@@ -81,8 +100,14 @@ def together(place, folder, count, kind, kills=()):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    kills = dict(kills)
-    return [launch(__file__, place, folder, port, count, i, kind, kills.get(i, "")) for i in range(count)]
+    kills, devices = dict(kills), 2 if kind.startswith("fsdp") else 1
+    return [
+        launch(
+            __file__, place, folder, port, count, i, kind, kills.get(i, ""),
+            XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
+        )
+        for i in range(count)
+    ]  # fmt: skip
 
 
 def finished(place, folder, count, kind):
@@ -95,23 +120,35 @@ def finished(place, folder, count, kind):
     return found
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a run gives that nobody kills, made once of each kind."""
+    place = tmp_path_factory.mktemp("whole")
+    return functools.cache(
+        lambda count, kind: (place / "cache", finished(place, place / f"{count}-{kind}", count, kind))
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "kind", "kills"),
     [
         (2, "npz", [(1, "step:6")]),
-        (2, "npz", [(0, "os.rename:4")]),
-        (3, "npz", [(0, "step:4")]),
+        (3, "npz", [(0, "os.rename:4")]),
         (2, "sharded", [(1, "step:6")]),
         (2, "alone", [(0, "os.rename:3")]),
-        (2, "orbax", [(1, "step:6")]),
         (3, "orbax", [(0, "os.rename:5")]),
+        (2, "fsdp-npz", [(1, "step:6")]),
+        (2, "fsdp-orbax", [(0, "step:6")]),
     ],
 )
-def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(tmp_path, count, kind, kills):
-    if kind == "orbax":
+def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(
+    tmp_path, undisturbed, count, kind, kills
+):
+    if "orbax" in kind:
         pytest.importorskip("orbax.checkpoint")
-    expected = finished(tmp_path, tmp_path / "whole", count, kind)
+    cache, expected = undisturbed(count, kind)
+    (tmp_path / "cache").symlink_to(cache)
     folder = tmp_path / "run"
     processes = together(tmp_path, folder, count, kind, kills)
     victim = kills[0][0]
