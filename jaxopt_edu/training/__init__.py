@@ -1,12 +1,13 @@
 """Training loops: the compiled step, the order of the data, and what drives them."""
 
 from jaxopt_edu.training.checkpoints import CheckpointFolder
-from jaxopt_edu.training.fit import FitResult, Moment, fit
+from jaxopt_edu.training.fit import fit
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry, descend, make_step, start
 from jaxopt_edu.training.npz_checkpoint import Best
 from jaxopt_edu.training.orbax_folder import OrbaxFolder
 from jaxopt_edu.training.order import shuffled_indices
+from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.signals import Interrupted
 
 __all__ = [

@@ -8,9 +8,10 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from jaxopt_edu.core.arguments import named
+from jaxopt_edu.core.arguments import checked_function, named
 from jaxopt_edu.core.checks import check_matches, check_parameters, checked_whole, short
 from jaxopt_edu.storage import is_key
+from jaxopt_edu.training.best import TRAINING_LOSS
 from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
 
 
@@ -32,6 +33,56 @@ def checked_key(key: Any) -> jax.Array | None:
             pass  # as many integers as no key has: told below
     shown = f"an array of {key.dtype}{list(key.shape)}" if hasattr(key, "shape") else repr(key)
     raise TypeError(f"fit: key = {shown} is not a single random key; give jax.random.key(0).")
+
+
+def check_functions(loss_fn: Any, evaluate: Any, callback: Any, *, stateful: bool) -> None:
+    """Refuse functions that cannot be called as they will be.
+
+    Args:
+        loss_fn: the loss.
+        evaluate: the evaluation; None for none.
+        callback: the callback; None for none.
+        stateful: whether there is a model state.
+
+    Raises:
+        TypeError: one is no function, or takes other arguments.
+    """
+    of_model = ("params", "model_state") if stateful else ("params",)
+    checked_function("fit", "loss_fn", loss_fn, *of_model, "batch")
+    if evaluate is not None:
+        checked_function("fit", "evaluate", evaluate, *of_model)
+    if callback is not None:
+        checked_function("fit", "callback", callback, "moment")
+
+
+def check_judgement(metric: Any, mode: Any, evaluate: Any) -> None:
+    """Refuse what a run cannot be judged by.
+
+    Raises:
+        TypeError: the metric is no name.
+        ValueError: the mode is none, or nothing gives the metric.
+    """
+    if not (isinstance(mode, str) and mode in ("min", "max")):
+        raise ValueError(f"fit: mode = {mode!r}; it is 'min' or 'max'.")
+    if not (metric is None or isinstance(metric, str)):
+        raise TypeError(f"fit: metric = {metric!r} is no name; give one that evaluate gives, as text.")
+    if metric is not None and metric != TRAINING_LOSS and evaluate is None:
+        raise ValueError(f"fit: metric = {metric!r} needs evaluate=, which gives it.")
+
+
+def check_model_state(model_state: Any) -> None:
+    """Refuse a model's state that compiled steps cannot carry.
+
+    Raises:
+        TypeError: a leaf is no number, array or random key; names it.
+    """
+    for path, leaf in jax.tree_util.tree_flatten_with_path(model_state)[0]:
+        number = isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex)
+        if not number or np.dtype(object) == getattr(leaf, "dtype", None):
+            raise TypeError(
+                f"fit: model_state{jax.tree_util.keystr(path)} is of type {type(leaf).__name__}; every leaf "
+                "of it has to be a number or an array."
+            )
 
 
 def checked_optimizer(optimizer: Any) -> Any:

@@ -55,19 +55,37 @@ class Judge:
         Raises:
             ValueError: evaluate gives no such number, or several of which none is "loss".
         """
-        name = self._name(evaluation)
+        name = self.check(evaluation)
         if name is None:
             return False
-        value = np.mean(losses, dtype=np.float64) if name == TRAINING_LOSS else np.asarray(evaluation[name])
-        if np.ndim(value) or np.iscomplexobj(value):
-            if not self.asked:
-                return False
-            raise ValueError(
-                f"fit: evaluate gives {name!r} as {value.dtype}{list(value.shape)}, and a run is judged by "
-                "one real "
-                "number: say metric= which, or let evaluate return one."
-            )
+        value = np.mean(losses, dtype=np.float64) if name == TRAINING_LOSS else evaluation[name]
         return self._add(float(value) * self._sign)
+
+    def check(self, evaluation: Mapping[str, Any]) -> str | None:
+        """Find what a run is judged by.
+
+        Args:
+            evaluation: what evaluate gives by name, or the shapes of that.
+
+        Returns:
+            The name of one real number; None where there is none, and none was asked for.
+
+        Raises:
+            ValueError: evaluate gives no such number, or several of which none is "loss".
+        """
+        name = self._name(evaluation)
+        if name is None or name == TRAINING_LOSS:
+            return name
+        value = evaluation[name]
+        value = value if hasattr(value, "dtype") else np.asarray(value)
+        if value.shape == () and not np.issubdtype(value.dtype, np.complexfloating):
+            return name
+        if not self.asked:
+            return None
+        raise ValueError(
+            f"fit: evaluate gives {name!r} as {value.dtype}{list(value.shape)}, and a run is judged by one "
+            "real number: say metric= which, or let evaluate return one."
+        )
 
     def value(self) -> float:
         """The best value so far, as evaluate gave it."""

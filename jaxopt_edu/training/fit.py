@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -16,6 +16,9 @@ from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (
+    check_functions,
+    check_judgement,
+    check_model_state,
     checked_axes,
     checked_folder,
     checked_key,
@@ -23,63 +26,23 @@ from jaxopt_edu.training.arguments import (
     checked_params,
     checked_state,
 )
-from jaxopt_edu.training.best import TRAINING_LOSS, Judge
+from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.checkpoints import Checkpoints
-from jaxopt_edu.training.history import History, Recorder
+from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
+from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.keeper import Keeper
 from jaxopt_edu.training.loop import Carry
-from jaxopt_edu.training.npz_checkpoint import Best, Identity
+from jaxopt_edu.training.npz_checkpoint import Identity
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.packing import layout_that_pays
 from jaxopt_edu.training.placement import Placement, given_back, place
 from jaxopt_edu.training.progress import progress_bar
+from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.run import Plan, Program, own_copy, run
 from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import make_source
 
 CHUNK = 100
-
-
-class FitResult(NamedTuple):
-    """What a run arrived at.
-
-    Attributes:
-        params: the trained parameters (the last good ones, if the loss stopped being finite), at the point
-            that the optimizer recommends; see `evaluation_params`.
-        state: the optimizer's state that belongs to them.
-        history: losses, metrics, evaluations, and why the run ended.
-        model_state: the model's own state; None for a model without.
-        best: the best moment by what the run was judged by, `Best(params, step, value, model_state)`; None
-            where there was nothing to judge by.
-        held: the parameters to train on from, where they are others than params; else None.
-    """
-
-    params: Any
-    state: Any
-    history: History
-    model_state: Any = None
-    best: Best | None = None
-    held: Any = None
-
-
-class Moment(NamedTuple):
-    """What a callback gets to see.
-
-    Attributes:
-        step: the number of steps made.
-        params: the parameters then, as in the result; a copy that may be kept.
-        state: the optimizer's state then.
-        model_state: the model's own.
-        losses: the losses of the steps since the last moment.
-        evaluation: what `evaluate` gave, by name.
-    """
-
-    step: int
-    params: Any
-    state: Any
-    model_state: Any
-    losses: np.ndarray
-    evaluation: dict[str, Any]
 
 
 def fit(
@@ -186,28 +149,15 @@ def fit(
         (3.0, 1.0)
     """
     optimizer, params = checked_optimizer(optimizer), checked_params(params)
-    checked_function(
-        "fit",
-        "loss_fn",
-        loss_fn,
-        *(("params", "batch") if model_state is None else ("params", "model_state", "batch")),
-    )
-    if evaluate is not None:
-        checked_function(
-            "fit", "evaluate", evaluate, *(("params",) if model_state is None else ("params", "model_state"))
-        )
+    check_functions(loss_fn, evaluate, callback, stateful=model_state is not None)
     if callable(data):
         checked_function("fit", "data", data, "key")
-    if callback is not None:
-        checked_function("fit", "callback", callback, "moment")
     replacement = checked_flag("fit", "replacement", replacement)
     allow_changes = checked_flag("fit", "allow_changes", allow_changes)
     allow_nonfinite = checked_flag("fit", "allow_nonfinite", allow_nonfinite)
     progress = optional(checked_flag)("fit", "progress", progress)
-    if mode not in ("min", "max"):
-        raise ValueError(f"fit: mode = {mode!r}; it is 'min' or 'max'.")
-    if metric is not None and metric != TRAINING_LOSS and evaluate is None:
-        raise ValueError(f"fit: metric = {metric!r} needs evaluate=, which gives it.")
+    check_judgement(metric, mode, evaluate)
+    check_model_state(model_state)
     steps, every = (
         checked_whole("fit", "steps", steps, 0),
         checked_whole("fit", "every", CHUNK if every is None else every, 1),
@@ -225,6 +175,7 @@ def fit(
     if mesh is not None:
         placement, carry = place(mesh, axes, carry)
     judge, recorder = Judge(metric, mode, patience), Recorder()
+    check_evaluation(evaluate, judge, carry)
     keeper = Keeper(folder, Identity(key, batch_size or 0, replacement), judge)
     source = None
     try:
@@ -258,7 +209,7 @@ def fit(
         def at_stop(carry: Carry, losses: np.ndarray) -> bool:
             own = given_back(carry, given)
             shown = _shown(transform, own)
-            evaluation = _evaluation(evaluate, shown)
+            evaluation = evaluation_of(evaluate, shown)
             recorder.add_evaluation(recorder.steps, evaluation)
             keeper.judged(_shown(transform, carry), recorder.steps, evaluation, losses)
             keeper.write(carry, recorder, source.stands_at)
@@ -304,14 +255,6 @@ def _shown(transform: optax.GradientTransformation, carry: Carry) -> Carry:
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
     return placed(loaded, given.sharding) if given.committed else loaded
-
-
-def _evaluation(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str, Any]:
-    if evaluate is None:
-        return {}
-    arguments = (carry.params,) if carry.model_state is None else (carry.params, carry.model_state)
-    values = evaluate(*arguments)
-    return values if isinstance(values, dict) else {"value": values}
 
 
 def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -85,15 +86,11 @@ class Recorder:
         """
         if len(self.evaluated_at) and values.keys() != self.evaluations.keys():
             raise ValueError(
-                f"evaluate gave {list(values)} after {step} steps, but {list(self.evaluations)} before; the "
-                "names have to be the same every time."
+                f"fit: evaluate gave {list(values)} after {step} steps, but {list(self.evaluations)} before; "
+                "the names have to be the same every time."
             )
+        check_values(values)
         for name, value in values.items():
-            dtype = np.asarray(value).dtype
-            if not (jnp.issubdtype(dtype, np.number) or dtype.kind == "b"):
-                raise TypeError(
-                    f"evaluate gave {value!r} for {name!r}; it has to return a number or a dict of numbers."
-                )
             self.evaluations[name] = _longer(self.evaluations.get(name), _plain(value)[None])
         self.evaluated_at.append(np.array([step]))
 
@@ -113,6 +110,23 @@ class Recorder:
         self.metrics = {name: Rows(values) for name, values in history.metrics.items()}
         self.evaluated_at = Rows(history.evaluated_at)
         self.evaluations = {name: Rows(values) for name, values in history.evaluations.items()}
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Refuse what an evaluation gives if that is no number.
+
+    Args:
+        values: by name; numbers, arrays, or their shapes.
+
+    Raises:
+        TypeError: one is something else, or its name is no text.
+    """
+    for name, value in values.items():
+        dtype = value.dtype if isinstance(value, jax.ShapeDtypeStruct) else np.asarray(value).dtype
+        if not isinstance(name, str) or not (jnp.issubdtype(dtype, jnp.number) or dtype.kind == "b"):
+            raise TypeError(
+                f"fit: evaluate gave {value!r} for {name!r}; it has to return a number or a dict of numbers."
+            )
 
 
 def _longer(rows: Rows | None, more: np.ndarray) -> Rows:

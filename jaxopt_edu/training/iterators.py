@@ -28,8 +28,9 @@ class IteratorSource:
 
     An iterator is read to its end; what can be iterated again begins anew as often as it takes. A resumed run
     sets a loader that knows its place (`get_state` and `set_state`, or `state_dict` and `load_state_dict`) to
-    where it was, and passes over the batches of the steps already made with any other. Every batch is
-    copied: an iterator may fill the same buffer again and again.
+    where it was, and passes over the batches of the steps already made with any other. How
+    much of a place a loader remembers is its own affair: torchdata's knows the order of the current epoch,
+    and draws that of the next. Every batch is copied: an iterator may fill the same buffer again and again.
 
     Args:
         data: iterator or iterable of batches.
@@ -171,7 +172,7 @@ def copied(batch: Any) -> Any:
         batch = columns(batch)
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: np.array(
-            number_array(f"the batch's {jax.tree_util.keystr(path) or 'only leaf'}", leaf)
+            number_array(f"fit: the batch's {jax.tree_util.keystr(path) or 'only leaf'}", leaf)
         ),
         batch,
     )

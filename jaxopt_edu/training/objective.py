@@ -64,8 +64,8 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
         loss, metrics = result if isinstance(result, tuple) else (result, {})
         return _scalar(loss), Outcome(None, _metrics(metrics))
 
-    def with_state(params: Any, model_state: Any, batch: Any) -> tuple[jax.Array, Outcome]:
-        result = traced_call(loss_fn, "loss_fn", params, model_state, batch)
+    def with_state(params: Any, given: Any, batch: Any) -> tuple[jax.Array, Outcome]:
+        result = traced_call(loss_fn, "loss_fn", params, given, batch)
         if not isinstance(result, tuple) or len(result) not in (2, 3):
             raise TypeError(
                 "with a model_state, loss_fn(params, model_state, batch) has to return (loss, model_state) "
@@ -73,6 +73,7 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
                 f"(loss, model_state, metrics), not {type(result).__name__}."
             )
         loss, model_state, metrics = result if len(result) == 3 else (*result, {})
+        _check_model_state(given, model_state)
         return _scalar(loss), Outcome(model_state, _metrics(metrics))
 
     return with_state if stateful else plain
@@ -133,6 +134,27 @@ def _scalar(loss: Any) -> jax.Array:
             "take the mean over the batch (and the real part or magnitude of complex values)."
         )
     return loss
+
+
+def _check_model_state(given: Any, returned: Any) -> None:
+    """Refuse a model's state of another structure, shape or dtype than the one that the step began with."""
+    trees = [jax.tree_util.tree_flatten_with_path(tree)[0] for tree in (given, returned)]
+    paths = [[jax.tree_util.keystr(path) for path, _ in leaves] for leaves in trees]
+    if jax.tree.structure(given) != jax.tree.structure(returned):
+        odd = [path for path in (*paths[0], *paths[1]) if (path in paths[0]) != (path in paths[1])]
+        where = f": {odd[0]} is in one only" if odd else ""
+        raise TypeError(
+            f"loss_fn returned a model_state of another structure than it was given{where}; every "
+            "step has to return all of it."
+        )
+    for (path, leaf), (_, new) in zip(*trees, strict=True):
+        before, after = (f"{jnp.result_type(each)}{list(jnp.shape(each))}" for each in (leaf, new))
+        weak = getattr(leaf, "weak_type", True)
+        if jnp.shape(leaf) != jnp.shape(new) or (not weak and before != after):
+            raise TypeError(
+                f"loss_fn returned model_state{jax.tree_util.keystr(path)} as {after}, but it was "
+                f"given {before}; shapes and dtypes have to stay."
+            )
 
 
 def _metrics(metrics: Any) -> dict[str, jax.Array]:

@@ -30,6 +30,10 @@ def two_tuple(params, batch):
     return loss_fn(params, batch), {}, {}
 
 
+def stateful(returned):
+    return lambda params, model_state, batch: (loss_fn(params, batch), returned)
+
+
 MISTAKES = {
     "loss is None": (
         {"loss": None},
@@ -53,6 +57,46 @@ MISTAKES = {
     "keys": ({"key": jax.random.split(jax.random.key(0))}, TypeError, r"an array of key<fry>\[2\] is"),
     "raw keys": ({"key": np.zeros((2, 2), np.uint32)}, TypeError, r"an array of uint32\[2, 2\]"),
     "no key data": ({"key": np.zeros(3, np.uint32)}, TypeError, r"an array of uint32\[3\] is not a single"),
+    "evaluate gives a tuple": (
+        {"evaluate": jax.jit(lambda p: {"a": (p["w"], p["b"])})},
+        TypeError,
+        r"^fit: evaluate gave .*'a'; it has to return a number",
+    ),
+    "evaluate gives no such": (
+        {"evaluate": jax.jit(lambda p: {"a": p["b"]}), "metric": "b"},
+        ValueError,
+        r"^fit: metric = 'b'; a run can be judged by a, training_loss",
+    ),
+    "evaluate gives a vector": (
+        {"evaluate": jax.jit(lambda p: p["w"]), "patience": 2},
+        ValueError,
+        r"^fit: evaluate gives 'value' as float32\[2\], and a run is judged by one real number",
+    ),
+    "a model's state of text": (
+        {"loss": stateful(1), "model_state": {"mode": "train", "mean": 0.5}},
+        TypeError,
+        r"^fit: model_state\['mode'\] is of type str; every leaf",
+    ),
+    "a model's state of objects": (
+        {"loss": stateful(1), "model_state": [np.array([None])]},
+        TypeError,
+        r"^fit: model_state\[0\] is of type ndarray",
+    ),
+    "a model's state with more": (
+        {"loss": stateful({"a": 1.0, "b": 2.0}), "model_state": {"a": 0.5}},
+        TypeError,
+        r"^fit: loss_fn returned a model_state of another structure than it was given: \['b'\] is in one",
+    ),
+    "a model's state that grows": (
+        {"loss": stateful({"a": jnp.ones(3)}), "model_state": {"a": jnp.ones(2)}},
+        TypeError,
+        r"^fit: loss_fn returned model_state\['a'\] as float32\[3\], but it was given float32\[2\]",
+    ),
+    "a model's state of another dtype": (
+        {"loss": stateful({"a": jnp.ones(2)}), "model_state": {"a": jnp.ones(2, jnp.int32)}},
+        TypeError,
+        r"^fit: loss_fn returned model_state\['a'\] as float32\[2\], but it was given int32\[2\]",
+    ),
     "first_batch": ({"first_batch": -1}, ValueError, "fit: first_batch = -1 must be a whole"),
     "batch_size": ({"batch_size": "8"}, TypeError, "fit: batch_size = '8' is str"),
     "other state": ({"state": jo.sgd().init(PARAMS)}, ValueError, "fit: state is not one that this"),

@@ -146,3 +146,65 @@ def test_torch_tensors_in_a_state_come_back():
     found = from_plain(to_plain(state, "state"))
     assert torch.equal(found["generator"], state["generator"])
     assert found[3] == [1.5, True]
+
+
+def assert_resumes_where_it_was(make, drawn, tmp_path, at_most, steps=14):
+    """A fit that is stopped after 8 steps and resumed sees the same batches, and draws few anew."""
+    expected = fit(make(), steps=steps)
+    fit(make(), steps=8, checkpoint=tmp_path)
+    drawn.clear()
+    found = fit(make(), steps=steps, checkpoint=tmp_path, resume=True)
+    assert seen(found) == seen(expected)
+    np.testing.assert_array_equal(found.params, expected.params)
+    assert len(drawn) <= at_most
+    assert sorted(seen(expected)[:6]) != seen(expected)[:6], "nothing was shuffled"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["iterable", "iterator", "one epoch", "map"])
+def test_grain_resumes_where_it_was(kind, tmp_path):
+    grain = pytest.importorskip("grain")
+    drawn = []
+
+    class Numbers:
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, place):
+            drawn.append(place)
+            return np.float32(place)
+
+    def make():
+        shuffled = grain.MapDataset.source(Numbers()).seed(3).shuffle()
+        batches = (shuffled if kind == "one epoch" else shuffled.repeat(2)).batch(3)
+        if kind == "map":
+            return batches
+        # Nothing is read ahead, so that what is drawn can be counted.
+        dataset = batches.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+        return iter(dataset) if kind == "iterator" else dataset
+
+    # Six batches are left; a map reads ahead by itself, to the end of its second epoch.
+    assert_resumes_where_it_was(make, drawn, tmp_path, at_most=60 - 8 * 3 if kind == "map" else 6 * 3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
+def test_a_stateful_loader_of_torchdata_resumes_where_it_was(tmp_path):
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+    torch = pytest.importorskip("torch")
+    drawn = []
+
+    class Numbers(torch.utils.data.Dataset):
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, place):
+            drawn.append(place)
+            return np.float32(place)
+
+    def make():
+        generator = torch.Generator().manual_seed(3)
+        return stateful.StatefulDataLoader(Numbers(), batch_size=3, shuffle=True, generator=generator)
+
+    # It remembers the order of one epoch, of ten batches; that of the next one is drawn after a resume.
+    assert_resumes_where_it_was(make, drawn, tmp_path, at_most=2 * 3, steps=10)
