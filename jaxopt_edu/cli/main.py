@@ -10,6 +10,7 @@ import jaxopt_edu
 from jaxopt_edu.cli import listing, race, show, sweep, textbook
 from jaxopt_edu.cli.cache import keep_compiled_programs
 from jaxopt_edu.cli.devices import use_all_cores
+from jaxopt_edu.cli.signals import Ended
 from jaxopt_edu.processes import LostProcessError
 
 DESCRIPTION = """\
@@ -63,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split())
         print(f"jaxopt-edu {options.command}: {message}", file=sys.stderr)
         return 2
+    except Ended as error:
+        print(f"jaxopt-edu {options.command}: ended by {error}; nothing was written.", file=sys.stderr)
+        return 128 + error.number
     except KeyboardInterrupt as error:
         print(f"jaxopt-edu {options.command}: {str(error) or 'interrupted.'}", file=sys.stderr)
         return 130

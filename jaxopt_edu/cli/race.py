@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
+from jaxopt_edu.cli.signals import signals_end
 from jaxopt_edu.core.editing import replace
 from jaxopt_edu.files import check_folder, whole_folder
 from jaxopt_edu.optimizers import STORY
@@ -139,9 +140,9 @@ def run(options: argparse.Namespace) -> None:
         else _data_race(name, methods, options)
         for name in names
     ]
-    with progress() as bars:
+    with signals_end(), progress() as bars:
         reports = [plan(bars) for plan in plans]
-    with whole_folder(options.out, MARKER) as folder:
+    with signals_end(), whole_folder(options.out, MARKER) as folder:
         files = [file for report in reports for file in report.write(folder)]
         (folder / MARKER).write_text(
             "Written by jaxopt-edu race, which replaces this folder as a whole.\n", "utf-8"

@@ -5,6 +5,7 @@ import json
 from importlib.util import find_spec
 
 from jaxopt_edu.cli.console import console, progress, table, text
+from jaxopt_edu.cli.signals import signals_end
 from jaxopt_edu.files import check_folder, whole_folder
 
 MARKER = "textbook.txt"
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
         if slug not in known:
             raise ValueError(f"there is no chapter {slug!r}; choose from {', '.join(known)}.")
     chapters = [chapter for chapter in CHAPTERS if chapter.slug in wanted]
-    with progress() as bars:
+    with signals_end(), progress() as bars:
         tasks = [bars.add_task(each.title, total=1 + len(each.experiments)) for each in chapters]
         lab_task = bars.add_task("The lab", total=len(METHODS)) if LAB in wanted else None
         page_task = bars.add_task("The page", total=len(chapters) + (LAB in wanted))
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
         data = data_of(book)
         lab = None if lab_task is None else run_lab(advance=lambda name: bars.advance(lab_task))
         html = render(book, lab, advance=lambda: bars.advance(page_task))
-    with whole_folder(options.out, MARKER) as folder:
+    with signals_end(), whole_folder(options.out, MARKER) as folder:
         (folder / "index.html").write_text(html, "utf-8")
         (folder / "data.json").write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", "utf-8")
         (folder / MARKER).write_text(

@@ -8,7 +8,6 @@ from jaxopt_edu.training.npz_checkpoint import Best
 from jaxopt_edu.training.orbax_folder import OrbaxFolder
 from jaxopt_edu.training.order import shuffled_indices
 from jaxopt_edu.training.result import FitResult, Moment
-from jaxopt_edu.training.signals import Interrupted
 
 __all__ = [
     "Best",
@@ -16,7 +15,6 @@ __all__ = [
     "CheckpointFolder",
     "FitResult",
     "History",
-    "Interrupted",
     "Moment",
     "OrbaxFolder",
     "descend",

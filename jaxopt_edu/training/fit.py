@@ -238,6 +238,8 @@ def fit(
         until = f"at the end of this stretch of {every} steps"
         with progress_bar(progress, steps, recorder.steps) as report, signals_wait("fit", until) as pending:
             return result(*run(program, plan, carry, recorder, at_stop))
+    except KeyboardInterrupt as error:
+        raise error.with_traceback(None) from None  # dozens of inner lines would hide what it says
     except Exception as error:
         if folder is not None:
             folder.explain(error)

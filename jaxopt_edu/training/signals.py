@@ -11,18 +11,6 @@ from typing import Any, NoReturn
 import jax
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, at a moment at which nothing is half done.
-
-    Attributes:
-        result: what the run had arrived at; None of a sweep, whose runs are in its folder.
-    """
-
-    def __init__(self, message: str, result: Any) -> None:
-        super().__init__(message)
-        self.result = result
-
-
 class Pending:
     """Which signal has come and waits to be obeyed."""
 
@@ -78,11 +66,14 @@ def stop(owner: str, number: int, told: str, result: Any) -> NoReturn:
         result: what there is so far; None for nothing that could be handed over.
 
     Raises:
-        Interrupted: for Ctrl-C.
+        KeyboardInterrupt: for Ctrl-C, with the result as its attribute `result`.
         SystemExit: for SIGTERM, with status 143.
     """
     if number == signal.SIGINT:
         has = "" if result is None else "; the exception's .result has the parameters"
-        raise Interrupted(f"{owner} stopped {told}{has}.", result)
+        # Python's own: a script that ends with any other type, a subclass too, has not the exit status 130.
+        error = KeyboardInterrupt(f"{owner} stopped {told}{has}.")
+        vars(error)["result"] = result
+        raise error
     sys.stderr.write(f"{owner}: SIGTERM: stopped {told}.\n")
     raise SystemExit(128 + number)

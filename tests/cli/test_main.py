@@ -1,8 +1,10 @@
 """Every mistake is one line on standard error and status 2, before anything is done."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -160,6 +162,22 @@ def test_interrupt(place, capsys, monkeypatch):
     assert status(["race", "--problem", "bowl"]) == 130
     assert capsys.readouterr().err.endswith("jaxopt-edu race: interrupted.\n")
     assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["jaxopt_edu.cli.race.race_on_surface", "jaxopt_edu.race.Report.write"])
+def test_signals_end_a_race_with_one_line_and_no_drafts(number, moment, place, capsys, monkeypatch):
+    def interrupted(*words, **options):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(moment, interrupted)
+    assert status(["race", "--problem", "bowl", "--methods", "sgd"]) == 128 + number
+    said = f"jaxopt-edu race: ended by {number.name}; nothing was written.\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert os.listdir(place) == []
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_the_installed_command(place):

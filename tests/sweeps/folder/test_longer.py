@@ -7,7 +7,6 @@ import pytest
 
 from jaxopt_edu.sweeps import Halving, load
 from jaxopt_edu.sweeps.folder.journal import read_journal
-from jaxopt_edu.training import Interrupted
 from tests.sweeps.folder.test_signals import sending
 from tests.sweeps.regression import ADAMS, SGDS, assert_same, run
 
@@ -22,7 +21,7 @@ def test_a_finished_sweep_is_made_longer_to_the_same_bits(tmp_path):
     given = {"optimizers": KINDS, "keep": 2, "path": tmp_path / "sweep"}
     short = run(**given)
     # Interrupted on the way, the shorter one still stands.
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         run(**given, steps=20, every=None, resume=True, progress=sending(signal.SIGINT, 50))
     assert_same(load(tmp_path / "sweep"), short)
     before = curves(tmp_path / "sweep")
@@ -43,7 +42,7 @@ def test_a_finished_sweep_is_made_longer_to_the_same_bits(tmp_path):
 
 def test_an_unfinished_one_and_seeds_too(tmp_path):
     given = {"path": tmp_path, "resume": True, "optimizers": SGDS}
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         run(**given, chunk_size=2, progress=sending(signal.SIGINT, 30))
     found = run(**given, steps=20, seeds=3, chunk_size=2)
     np.testing.assert_array_equal(found.made, 20)

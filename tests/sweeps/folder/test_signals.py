@@ -11,7 +11,6 @@ import pytest
 
 from jaxopt_edu.files import LOCK
 from jaxopt_edu.sweeps import Halving, load
-from jaxopt_edu.training import Interrupted
 from tests.sweeps.regression import ADAMS, SGDS, assert_same, run
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -34,7 +33,7 @@ def sending(number, after):
 def test_ctrl_c_at_any_evaluation_loses_nothing(tmp_path, capsys, after):
     given = {"optimizers": ADAMS + SGDS, "prune": PRUNED, "every": 2}
     expected = run(**given)
-    with pytest.raises(Interrupted, match=r"sweep stopped after .* of 192 steps: .*resume=True") as caught:
+    with pytest.raises(KeyboardInterrupt, match=r"sweep stopped after .* of 192 steps: .*resume=True") as caught:
         run(**given, path=tmp_path / "runs", progress=sending(signal.SIGINT, after))
     assert isinstance(caught.value, KeyboardInterrupt)
     assert str(tmp_path / "runs") in str(caught.value)
@@ -45,7 +44,7 @@ def test_ctrl_c_at_any_evaluation_loses_nothing(tmp_path, capsys, after):
 
 
 def test_without_a_folder_it_is_said_that_nothing_is_kept():
-    with pytest.raises(Interrupted, match="without path= nothing is on disk"):
+    with pytest.raises(KeyboardInterrupt, match="without path= nothing is on disk"):
         run(SGDS, progress=sending(signal.SIGINT, 1))
 
 
