@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,6 @@ X = RANDOM.normal(size=(24, 4)).astype(np.float32)
 FOLDERS = {
     "npz": CheckpointFolder,
     "orbax": OrbaxFolder,
-    "sharded": CheckpointFolder,
     "alone": CheckpointFolder,
     "fsdp-npz": CheckpointFolder,
     "fsdp-orbax": OrbaxFolder,
@@ -41,11 +41,12 @@ def script(folder, port, count, index, kind, kill):
     jax.distributed.initialize(
         f"127.0.0.1:{port}", int(count), int(index), initialization_timeout=60, heartbeat_timeout_seconds=10
     )
-    mesh, options = Mesh(np.array(jax.devices()), ("data",)), {}
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    options: dict[str, Any] = {}
     params = {"hidden": jnp.linspace(-1, 1, 24).reshape(4, 6), "out": jnp.ones(6)}
     if kind == "npz":
         options = {"mesh": mesh}
-    elif kind in ("sharded", "orbax"):
+    elif kind == "orbax":
         params = _sharded(params, mesh, hidden=PartitionSpec(None, "data"))
     elif kind.startswith("fsdp"):
         # Each process holds both replicas of its own part of the parameters' columns.
@@ -135,7 +136,6 @@ def undisturbed(tmp_path_factory):
     [
         (2, "npz", [(1, "step:6")]),
         (3, "npz", [(0, "os.rename:4")]),
-        (2, "sharded", [(1, "step:6")]),
         (2, "alone", [(0, "os.rename:3")]),
         (3, "orbax", [(0, "os.rename:5")]),
         (2, "fsdp-npz", [(1, "step:6")]),
