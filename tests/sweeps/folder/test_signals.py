@@ -33,7 +33,9 @@ def sending(number, after):
 def test_ctrl_c_at_any_evaluation_loses_nothing(tmp_path, capsys, after):
     given = {"optimizers": ADAMS + SGDS, "prune": PRUNED, "every": 2}
     expected = run(**given)
-    with pytest.raises(KeyboardInterrupt, match=r"sweep stopped after .* of 192 steps: .*resume=True") as caught:
+    with pytest.raises(
+        KeyboardInterrupt, match=r"sweep stopped after .* of 192 steps: .*resume=True"
+    ) as caught:
         run(**given, path=tmp_path / "runs", progress=sending(signal.SIGINT, after))
     assert isinstance(caught.value, KeyboardInterrupt)
     assert str(tmp_path / "runs") in str(caught.value)
