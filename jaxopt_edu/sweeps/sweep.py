@@ -19,6 +19,7 @@ from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
 from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
+from jaxopt_edu.sweeps.engine.program import release_programs
 from jaxopt_edu.sweeps.engine.worker import StoppedError
 from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
 from jaxopt_edu.sweeps.folder.identity import optimizer_keys
@@ -216,22 +217,19 @@ def _swept(
         if callable(progress)
         else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
     )
-    with bars as bar, signals_wait("sweep", "at the next evaluation") as pending:
-        report = _Reporter(bar, plan.mode)
+    report = _Reporter(plan.mode)
+    with signals_wait("sweep", "at the next evaluation") as pending:
         try:
-            results = [
-                run_group(
-                    plan,
-                    group.number,
-                    [by_key[key] for key in group.keys],
-                    group.seeds,
-                    store,
-                    report,
-                    pending,
-                )
-                for group in groups
-            ]
+            with bars as report.bar:
+                results = []
+                for group in groups:
+                    settings = [by_key[key] for key in group.keys]
+                    results.append(
+                        run_group(plan, group.number, settings, group.seeds, store, report, pending)
+                    )
+                    release_programs()
         except StoppedError:
+            # The bar is closed by now, and does not stand below this line.
             told = f"after {report.steps:,} of {total:,} steps: {_kept(store)}"
             stop("sweep", pending.number or 0, told, None)
     result = assemble(plan, by_key, seeds, groups, results)
@@ -264,8 +262,10 @@ def _text(keys: list[str], seeds: tuple[int, ...]) -> np.ndarray:
 class _Reporter:
     """Adds up what groups report, for the progress bar."""
 
-    def __init__(self, bar: Callable[[int, float], None], mode: str) -> None:
-        self.bar, self.sign = bar, 1 if mode == "min" else -1
+    bar: Callable[[int, float], None]
+
+    def __init__(self, mode: str) -> None:
+        self.sign = 1 if mode == "min" else -1
         self.steps, self.best = 0, np.inf
 
     def __call__(self, steps: int, value: float) -> None:

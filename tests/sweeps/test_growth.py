@@ -8,6 +8,7 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.sweeps.engine import program
 from jaxopt_edu.sweeps.engine.groups import plan_groups
 from jaxopt_edu.sweeps.folder.identity import optimizer_keys
 from jaxopt_edu.sweeps.folder.store import Store
@@ -91,3 +92,12 @@ def test_groups_are_planned_without_comparing_all_settings_with_all(tmp_path):
         return Counted.comparisons
 
     assert_linear(work)
+
+
+def test_programs_of_many_structures_do_not_stay_in_memory(monkeypatch):
+    monkeypatch.setattr(program, "KEPT_PROGRAMS", 2)
+    program.compiled.cache_clear()
+    kinds = [jo.chain(optax.clip(1.0 + kind), jo.sgd(0.1)) for kind in range(4)]
+    jo.sweep(lambda w, _: w**2, jnp.ones(()), kinds, steps=1)
+    assert program.compiled.cache_info().currsize == 1
+    assert program.advance._cache_size() <= 1

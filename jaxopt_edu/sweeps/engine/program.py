@@ -1,7 +1,7 @@
 """Compiled programs: one for each structure of optimizer and shape of tile, kept for the next sweep."""
 
 import os
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,20 @@ import jax
 import numpy as np
 
 from jaxopt_edu.processes import placed_array
-from jaxopt_edu.sweeps.engine.lanes import Lanes, Layout, Objective, Record, Rules, advance, entries_spec
+from jaxopt_edu.sweeps.engine.lanes import (
+    Lanes,
+    Layout,
+    Objective,
+    Record,
+    Rules,
+    advance,
+    entries_spec,
+    first_lanes,
+)
 
 SHARE_OF_MEMORY = 0.5
+# Each takes about 5 MB, even of a line of two parameters.
+KEPT_PROGRAMS = 32
 MEMORY = Path("/proc/meminfo")
 
 
@@ -60,7 +71,7 @@ class Program:
         return bytes_needed <= SHARE_OF_MEMORY * _free_memory(devices[0]) / _sharing(devices)
 
 
-@lru_cache(maxsize=64)
+@cache
 def compiled(treedef: Any, shapes: tuple[Any, ...], rules: Rules) -> Any:
     """The compiled program for arguments of these shapes; the same ones compile once in a process.
 
@@ -73,6 +84,15 @@ def compiled(treedef: Any, shapes: tuple[Any, ...], rules: Rules) -> Any:
         The executable.
     """
     return advance.lower(*jax.tree.unflatten(treedef, shapes), rules=rules).compile()
+
+
+def release_programs() -> None:
+    """Let go of all programs once there are many, as in a sweep over hundreds of structures."""
+    if compiled.cache_info().currsize > KEPT_PROGRAMS:
+        compiled.cache_clear()
+        # What these were compiled of is held by the jitted functions, with all that it refers to.
+        advance.clear_cache()  # pyright: ignore[reportAttributeAccessIssue]
+        first_lanes.clear_cache()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def place_entries(entries: Any, layout: Layout) -> Any:
