@@ -138,11 +138,8 @@ KEPT = ("compensated", "half_state", "packed")
 ALONE = [name for name in AROUND if name not in ("chain", "partition")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    # The others' own files compare the two.
-    [pytest.param(each, marks=pytest.mark.slow if each in KEPT else ()) for each in ALONE],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
 def test_compiled_in_a_loop_and_side_by_side_it_is_the_eager_one(name):
     """Three steps: one by one, in a scan, and two learning rates under vmap."""
     params = {"b": jnp.ones(2), "w": jnp.full((2, 2), 2.0)}

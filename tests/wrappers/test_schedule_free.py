@@ -38,7 +38,7 @@ def test_it_is_the_papers_formula(b1, warmup, x64):
     assert_close(evaluated, x)
 
 
-@pytest.mark.parametrize("warmup", [0, 25])
+@pytest.mark.parametrize("warmup", [pytest.param(0, marks=pytest.mark.slow), 25])
 def test_it_is_the_official_reference_of_adamw(warmup, x64):
     official = pytest.importorskip("schedulefree")
 
