@@ -9,7 +9,9 @@ from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
 from jaxopt_edu.cli.signals import signals_end
+from jaxopt_edu.cli.words import optax_factory
 from jaxopt_edu.core.editing import replace
+from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.files import check_folder, whole_folder
 from jaxopt_edu.optimizers import STORY
 from jaxopt_edu.race import (
@@ -37,6 +39,7 @@ examples:
   jaxopt-edu race                                       the bowl and the digits, all seven methods
   jaxopt-edu race --problem beale --steps 200           another surface; each method at its best learning rate
   jaxopt-edu race --problem digits --methods adam,sgd --seeds 10
+  jaxopt-edu race --methods adam,muon,optax.lion        any page, and optax's own
   jaxopt-edu race --problem bowl --set sgd.learning_rate=1.01    see it diverge
   jaxopt-edu race --problem saddle --animate            as a moving picture too
   jaxopt-edu race --problem mnist --data FOLDER         MNIST-format files of your own
@@ -69,7 +72,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--methods",
         metavar="A,B,…",
         default=",".join(factory.__name__ for factory in STORY),
-        help="which optimizers (default: %(default)s); `jaxopt-edu list` names all",
+        help="which optimizers (default: %(default)s); `jaxopt-edu list` names all, and optax's are called "
+        "optax.lion",
     )
     parser.add_argument(
         "--steps",
@@ -159,10 +163,22 @@ def _check_extras() -> None:
         raise ImportError('the pictures need matplotlib: pip install "jaxopt-edu[plots]"')
 
 
+def _defaults(methods: list[str]) -> dict[str, Optimizer]:
+    """Every method with its defaults; those of optax's that have no default learning rate with 0.001."""
+    found = default_settings([name for name in methods if not name.startswith("optax.")])
+    for name in methods:
+        if name not in found:
+            factory = optax_factory(name)
+            if "learning_rate" not in factory.__signature__.parameters:
+                raise ValueError(f"{name} has no learning_rate, of which every method tries the same ones.")
+            found[name] = factory(learning_rate=0.001)
+    return {name: found[name] for name in methods}
+
+
 def _surface_race(
     surface: problems.Surface, methods: list[str], options: argparse.Namespace
 ) -> Callable[..., Report]:
-    defaults = default_settings(methods)
+    defaults = _defaults(methods)
     of_article = article_settings()
     shown = of_article if surface is problems.bowl else {}
     given = {name: shown.get(name, defaults[name]) for name in methods}
@@ -190,7 +206,7 @@ def _surface_race(
 
 
 def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Callable[..., Report]:
-    optimizers, chosen = apply_settings(default_settings(methods), options.set)
+    optimizers, chosen = apply_settings(_defaults(methods), options.set)
     if name == "mnist" and options.data is None:
         raise ValueError("mnist needs --data FOLDER, the folder with the MNIST-format files.")
     data = problems.digits() if name == "digits" else problems.mnist(options.data)

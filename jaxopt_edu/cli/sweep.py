@@ -1,10 +1,13 @@
 """`jaxopt-edu sweep`: thousands of settings of some optimizers on one problem."""
 
 import argparse
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
@@ -21,6 +24,7 @@ from jaxopt_edu.sweeps.sweep import sweep
 
 DRAWN = 64
 PROBLEMS = ("digits", "mnist")
+SURFACES = {surface.name: surface for surface in problems.SURFACES}
 PRUNERS = {"halving": Halving(), "hyperband": Hyperband(), "median": MedianStopping()}
 METRICS: dict[str, Mode] = {"loss": "min", "accuracy": "max"}
 
@@ -41,6 +45,7 @@ examples:
   jaxopt-edu sweep digits sgd learning_rate=0.01,0.1,1 optax.lion learning_rate=0.0001,0.001
   jaxopt-edu sweep digits adam 'learning_rate=cosine(peak=loguniform(1e-3,1),steps=500)' --quasi sobol
   jaxopt-edu sweep digits adam 'learning_rate=loguniform(1e-4,1)' --num 256 --prune halving
+  jaxopt-edu sweep bowl sgd learning_rate=0.1,0.5,1,1.9 --steps 30    on a surface, from its start
   jaxopt-edu sweep …the same words… --resume      go on after a kill, or with further optimizers or seeds
 
 It trains an MLP with two hidden layers of 32, in batches of 128. Within a seed all settings start from the
@@ -59,7 +64,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("problem", choices=PROBLEMS, help="what to train on: digits or mnist")
+    parser.add_argument(
+        "problem",
+        choices=(*PROBLEMS, *SURFACES),
+        metavar="PROBLEM",
+        help="what to train on: digits, mnist, or a surface such as bowl",
+    )
     parser.add_argument(
         "words",
         nargs="+",
@@ -79,7 +89,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--key", type=int, default=0, metavar="N", help="draws other settings (default: 0)")
     parser.add_argument(
-        "--seeds", type=positive, default=5, metavar="N", help="runs of each setting (default: %(default)s)"
+        "--seeds", type=positive, metavar="N", help="runs of each setting (default: 5; 1 on a surface)"
     )
     parser.add_argument(
         "--steps", type=positive, default=500, metavar="N", help="length of a run (default: %(default)s)"
@@ -124,18 +134,20 @@ def run(options: argparse.Namespace) -> None:
     optimizers = settings_of(
         entries, num=options.num or DRAWN, key=jax.random.key(options.key), quasi=options.quasi
     )
-    data = problems.digits() if options.problem == "digits" else problems.mnist(options.data)
+    if options.problem in SURFACES:
+        task = _on_surface(SURFACES[options.problem])
+    else:
+        task = _on_data(problems.digits() if options.problem == "digits" else problems.mnist(options.data))
     leads = jax.process_index() == 0
     result = sweep(
-        mlp.loss,
-        Network(data.train.inputs.shape[1], data.classes),
+        task.loss,
+        task.first,
         optimizers,
-        data.train,
+        task.data,
         steps=options.steps,
-        seeds=options.seeds,
-        batch_size=min(BATCH_SIZE, len(data.train.labels)),
-        # The data are arguments of the compiled program, not constants in it.
-        evaluate=jax.tree_util.Partial(evaluation, data),
+        seeds=options.seeds or task.seeds,
+        batch_size=task.batch_size,
+        evaluate=task.evaluate,
         metric=options.metric,
         mode=METRICS[options.metric],
         prune=PRUNERS.get(options.prune),
@@ -149,6 +161,32 @@ def run(options: argparse.Namespace) -> None:
         text(f"\nwrote {options.out}/: {', '.join(files)}")
 
 
+class Task(NamedTuple):
+    """What is trained: the arguments of `sweep` that a problem decides."""
+
+    loss: Callable[..., Any]
+    first: Any
+    data: Any
+    batch_size: int | None
+    evaluate: Callable[..., Any]
+    seeds: int
+
+
+def _on_data(data: problems.Dataset) -> Task:
+    network = Network(data.train.inputs.shape[1], data.classes)
+    # The data are arguments of the compiled program, not constants in it.
+    judged = jax.tree_util.Partial(evaluation, data)
+    return Task(mlp.loss, network, data.train, min(BATCH_SIZE, len(data.train.labels)), judged, seeds=5)
+
+
+def _on_surface(surface: problems.Surface) -> Task:
+    def value(point: jax.Array) -> dict[str, jax.Array]:
+        return {"loss": surface(point)}
+
+    first = jnp.asarray(surface.start, jnp.result_type(float))
+    return Task(surface, first, None, None, value, seeds=1)
+
+
 def _check(options: argparse.Namespace, drawn: bool) -> None:
     # The pictures come last; a sweep of hours must not end with the news that they cannot be drawn.
     console()
@@ -160,6 +198,10 @@ def _check(options: argparse.Namespace, drawn: bool) -> None:
                 f"--{name} is for distributions, and all values are lists, which are tried in full; "
                 f"write choice(a,b) for a list to draw from, or leave --{name} out."
             )
+    if options.problem in SURFACES and options.metric != "loss":
+        raise ValueError(
+            f"--metric {options.metric} is for data; a surface has its value only, which is loss."
+        )
     if (options.problem == "mnist") != (options.data is not None):
         raise ValueError(
             "mnist needs --data FOLDER with the MNIST-format files, and no other problem takes it."

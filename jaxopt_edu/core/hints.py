@@ -46,9 +46,9 @@ SYNONYMS = {
 }
 # Switches of other libraries that are optimizers or transforms of their own here.
 ELSEWHERE = {
-    "weight_decay": "weight decay is no part of it: lift(optax.adamw) has it, or a chain of transforms",
+    "weight_decay": "weight decay is no part of it: adamw has it, weight_decay(optimizer, rate) adds it",
     "nesterov": "Nesterov's momentum is an optimizer of its own, nesterov",
-    "amsgrad": "AMSGrad is an optimizer of its own: lift(optax.amsgrad)",
+    "amsgrad": "AMSGrad is an optimizer of its own, amsgrad",
     "centered": "the centred one is lift(optax.rmsprop)",
     "clipnorm": "clipping is a transform of its own: chain(lift(optax.clip_by_global_norm)(1.0), …)",
     "clipvalue": "clipping is a transform of its own: chain(lift(optax.clip)(1.0), …)",

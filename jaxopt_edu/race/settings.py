@@ -77,7 +77,10 @@ def apply_settings(
     pairs = set()
     for text in settings:
         target, equals, number = text.partition("=")
-        method, dot, name = target.strip().partition(".")
+        # A method of optax's has a dot in its name.
+        given = [each for each in optimizers if target.strip().startswith(f"{each}.")]
+        method = max(given, key=len, default=target.strip().partition(".")[0])
+        dot, name = target.strip()[len(method) :][:1], target.strip()[len(method) + 1 :]
         if not (equals and dot and name):
             raise ValueError(f"the setting {text!r} should look like adam.learning_rate=0.1.")
         if method not in changed:

@@ -201,3 +201,16 @@ def test_the_race_without_arguments():
     for row in table("race", "digits").values():
         assert float(row["loss"]) < 0.05
         assert float(row["accuracy"]) > 0.9
+
+
+def test_pages_and_optax_race_side_by_side(capsys):
+    words = "race --problem bowl --methods adam,lion,optax.lion --set optax.lion.learning_rate=0.1 --steps 5"
+    assert main(words.split()) == 0
+    shown = capsys.readouterr().out
+    assert "optax.lion" in shown
+    assert "learning_rate=0.1, b1=0.9, b2=0.99" in " ".join(shown.split())
+
+
+def test_what_has_no_learning_rate_cannot_race(capsys):
+    assert main(["race", "--problem", "bowl", "--methods", "optax.clip"]) == 2
+    assert "optax.clip has no learning_rate" in capsys.readouterr().err

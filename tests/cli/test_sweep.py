@@ -181,3 +181,11 @@ def test_two_processes_make_one_sweep():
     assert main([*words.partition(" --dist")[0].split(), "--out", "alone"]) == 0
     for one, two in zip(table("alone"), table("sweep"), strict=True):
         assert float(one["value"]) == pytest.approx(float(two["value"]), rel=1e-4)
+
+
+def test_a_surface_is_a_problem(place, capsys):
+    assert main(["sweep", "bowl", "sgd", "learning_rate=0.1,0.5", "--steps", "5", "--out", "there"]) == 0
+    assert [float(row["value"]) for row in table("there") if row["learning_rate"] == "0.5"]
+    assert "sgd" in capsys.readouterr().out
+    assert main(["sweep", "bowl", "sgd", "--metric", "accuracy", "--out", "other"]) == 2
+    assert "a surface has its value only" in capsys.readouterr().err

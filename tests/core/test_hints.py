@@ -57,7 +57,7 @@ def test_every_schedule_says_what_it_has(name):
         (jo.rmsprop, "alpha", "'alpha' is decay here."),
         (jo.rmsprop, "rho", "'rho' is decay here."),
         (jo.adadelta, "alpha", "'alpha' is rho here."),
-        (jo.adam, "weight_decay", "weight decay is no part of it: lift(optax.adamw)"),
+        (jo.adam, "weight_decay", "weight decay is no part of it: adamw has it, weight_decay"),
         (jo.sgd, "nesterov", "Nesterov's momentum is an optimizer of its own, nesterov."),
         (jo.adam, "learningrate", "Is it learning_rate?"),
         (jo.schedules.cosine, "init_value", "'init_value' is peak here."),
