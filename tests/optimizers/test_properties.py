@@ -255,31 +255,29 @@ def closed_over(name: str, tree: str, values: tuple[float, ...]) -> tuple[Any, A
     return jax.jit(lambda _, gradients, state: update(optimizer, gradients, state)), optimizer
 
 
-def passed_is_closed_over(case: Case, values: tuple[float, ...]) -> None:
-    step, optimizer = closed_over(case.name, case.tree, values)
-    passed = walk(jitted, optimizer, case, first_state(case))
-    chex.assert_trees_all_equal(walk(step, None, case, first_state(case)), passed)
-
-
 @quick_and(3000)
 def test_passed_and_closed_over_agree_to_the_bit(request, examples):
     """With the table's hyperparameters: each setting is a program of its own."""
-    check(
-        request,
-        examples,
-        cases(examples, ("nested", "complex")),
-        lambda case: passed_is_closed_over(case, tuple(named(case.name).hyperparameters.values())),
-    )
+
+    def holds(case: Case) -> None:
+        step, optimizer = closed_over(case.name, case.tree, tuple(named(case.name).hyperparameters.values()))
+        passed = walk(jitted, optimizer, case, first_state(case))
+        chex.assert_trees_all_equal(walk(step, None, case, first_state(case)), passed)
+
+    check(request, examples, cases(examples, ("nested", "complex")), holds)
 
 
 @pytest.mark.slow
-def test_passed_and_closed_over_agree_to_the_bit_for_any_setting(request):
-    check(
-        request,
-        100,
-        cases(100, ("alike",)),
-        lambda case: passed_is_closed_over(case, tuple(case.settings[0].values())),
-    )
+def test_passed_and_closed_over_agree_for_any_setting(request):
+    """Up to roundings: of a constant the compiler computes 1 − βᵗ itself, now and then one rounding apart."""
+
+    def holds(case: Case) -> None:
+        step, optimizer = closed_over(case.name, case.tree, tuple(case.settings[0].values()))
+        scale = walk(jitted, optimizer, without_signs(case), first_state(case))
+        passed = walk(jitted, optimizer, case, first_state(case))
+        assert_close(walk(step, None, case, first_state(case)), passed, scale)
+
+    check(request, 50, cases(50, ("alike",)), holds)
 
 
 @quick_and(2000)
@@ -330,11 +328,11 @@ def test_any_tree_is_worked_on_leaf_by_leaf(request, examples):
         for name in row.memory:
             assert jax.tree.structure(getattr(after, name)) == jax.tree.structure(tree)
         backwards = jax.tree.leaves(gradients)[::-1]
-        alone = optimizer.update(backwards, optimizer.init(backwards))[0]
+        alone = optimizer.update(backwards, optimizer.init(backwards), backwards)[0]
         chex.assert_trees_all_equal(jax.tree.leaves(updates), jax.tree.leaves(alone)[::-1])
         chained, _ = jo.chain(optimizer).update(gradients, (state,), gradients)
         chex.assert_trees_all_equal(chained, updates)
 
-    check(
-        request, examples, st.tuples(st.sampled_from(OPTIMIZERS), any_tree, st.integers(0, 2**32 - 1)), holds
-    )
+    # Of the others tests/optimizers/test_client_trees.py says so; matrices cost too much uncompiled.
+    rows = st.sampled_from([row for row in OPTIMIZERS if row.elementwise])
+    check(request, examples, st.tuples(rows, any_tree, st.integers(0, 2**32 - 1)), holds)
