@@ -284,7 +284,6 @@ WITHOUT: dict[str, str] = {
             "TopRun",
             "History",
             "Moment",
-            "Interrupted",
             "Carry",
             "Animation",
             "Style",
