@@ -65,7 +65,6 @@ FIRST_LOOKS = dict.fromkeys(
 NOTHING_LEARNED = dict.fromkeys(
     (
         "test_every_derivative_is_that_of_the_formula",
-        "test_hypergradients_are_those_of_the_formula",
         "test_a_new_value_of_any_hyperparameter_traces_nothing_anew",
     ),
     "the row's formula is that of a Q that learns nothing; see tests/optimizers/matrices",
