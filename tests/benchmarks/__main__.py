@@ -1,6 +1,6 @@
 """All benchmarks, one command.
 
-python -m tests.benchmarks [--only step,packing,precision,fit,sweep,start,memory] [--quick] [--out benchmarks]
+python -m tests.benchmarks [--only step,fit,…] [--quick]
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
-from tests.benchmarks import fit, memory, packing, precision, start, step, sweep
+from tests.benchmarks import fit, growth, memory, packing, precision, start, step, sweep
 from tests.benchmarks.output import Bars, Report, as_json, as_markdown, failed, show
 
 MARKER = "benchmarks.md"
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
     "sweep": sweep.run,
     "start": start.run,
     "memory": memory.run,
+    "growth": growth.run,
 }
 
 
