@@ -1,6 +1,6 @@
 """All benchmarks, one command.
 
-python -m tests.benchmarks [--only step,fit,…] [--quick]
+python -m tests.benchmarks [--only step,fit,…] [--quick] [--out benchmarks]
 """
 
 import argparse
