@@ -34,7 +34,7 @@ def status(words):
         ("--verbose list", "jaxopt-edu: "),
         ("list all", "unrecognized arguments: all"),
         ("show", "jaxopt-edu show: the following arguments are required: NAME (see jaxopt-edu show --help)"),
-        ("show adan", "jaxopt-edu show: there is no optimizer 'adan'; choose from sgd, momentum"),
+        ("show adum", "jaxopt-edu show: there is no optimizer 'adum'; choose from sgd, momentum"),
         (
             "race --steps 0",
             "argument --steps: '0' is not a whole number above 0 (see jaxopt-edu race",
@@ -45,7 +45,7 @@ def status(words):
         ("race --seeds many", "argument --seeds: 'many' is not a whole number above 0"),
         ("race --problem hill", "jaxopt-edu race: there is no problem 'hill'; choose from bowl, "),
         ("race --problem bowl --problem hill", "there is no problem 'hill'"),
-        ("race --methods adam,adan", "there is no method 'adan'; choose from sgd, "),
+        ("race --methods adam,adum", "there is no method 'adum'; choose from sgd, "),
         ("race --methods ,", "there is no method ''"),
         ("race --set adam=1", "the setting 'adam=1' should look like adam.learning_rate=0.1"),
         ("race --set adam.b3=1", "has no hyperparameter 'b3'; it has learning_rate, b1, b2, eps"),
