@@ -1,9 +1,14 @@
 """What holds in every test: strict dtypes and ranks, and x64 only where a test asks for it."""
 
 import os
+import signal
 
 # Before JAX wakes up: eight devices, for the tests of sharded state.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+
+# A shell that starts pytest in the background has it, and all that it starts, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 import jax

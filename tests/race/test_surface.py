@@ -1,5 +1,7 @@
 """A race over a surface visits the points that a few lines of NumPy visit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,9 +67,8 @@ def test_target_never_reached():
 
 def test_the_first_reaching_counts_even_if_the_run_leaves_again(x64):
     # Momentum swings through the valley: below the target at step 1, above it later.
-    result = race_on_surface(
-        problems.bowl._replace(start=(0.0, 2.0)), "momentum", jo.momentum(learning_rate=0.49), steps=4
-    )
+    surface = replace(problems.bowl, start=(0.0, 2.0))
+    result = race_on_surface(surface, "momentum", jo.momentum(learning_rate=0.49), steps=4)
     goal = 0.01 * 4.0
     assert result.losses[1] <= goal < result.losses[2]
     assert result.steps_to_target == 1

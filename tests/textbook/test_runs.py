@@ -1,5 +1,7 @@
 """Runs of the textbook go where a few lines of NumPy go."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +52,7 @@ def test_another_seed_and_setting_trace_nothing_anew():
         traces.append(point)
         return jnp.sum(point**2)
 
-    surface = problems.bowl._replace(function=traced)
+    surface = replace(problems.bowl, function=traced)
     on_surface(surface, [jo.sgd(0.5)], random_starts(surface, 0, 3), steps=7)
     known = len(traces)
     on_surface(surface, [jo.sgd(0.4)], random_starts(surface, 1, 3), steps=7)

@@ -286,5 +286,5 @@ def test_what_does_not_fit_is_refused_by_path():
         opt.update({"w": jnp.ones((3, 1))}, state, params)
     with pytest.raises(TypeError, match=r"parameter \['n'\] has dtype int32"):
         opt.init({"n": jnp.arange(3)})
-    with pytest.raises(TypeError, match=r"compensated: argument 0 is .* not an optax transform"):
+    with pytest.raises(TypeError, match=r"compensated: optimizer = .* it must be an optimizer"):
         jo.compensated(jo.sgd)  # type: ignore[arg-type]

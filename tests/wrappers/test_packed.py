@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_refused_by_name():
     other = PackedState(jnp.int32(0), named("sgd").build().init(params))
     with pytest.raises(TypeError, match=r"adam.update was given a SgdState"):
         opt.update(params, other, params)
-    with pytest.raises(TypeError, match=r"packed: argument 0 is .* not an optax transform"):
+    with pytest.raises(TypeError, match=r"packed: optimizer = .* it must be an optimizer"):
         jo.packed(jo.adam)  # type: ignore[arg-type]
 
 

@@ -131,7 +131,7 @@ def test_the_size_of_a_gradient_says_nothing(size):
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="muon: scale = 'moonlight' is unknown; it is one of rms, original"):
+    with pytest.raises(ValueError, match="scale = 'moonlight'; it is 'rms' or 'original' or 'spectral'"):
         jo.muon(scale="moonlight")
     with pytest.raises(ValueError, match="muon: steps = 0 must be a whole number"):
         jo.muon(steps=0)
