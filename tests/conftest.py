@@ -14,6 +14,8 @@ import hypothesis
 import jax
 import pytest
 
+from tests.rows.row import Row
+
 # An example that meets a new shape waits for the compiler; how long says nothing about the code.
 hypothesis.settings.register_profile(
     "compiled", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -38,3 +40,36 @@ def _refused(request):
     reason = getattr(row, "refused", {}).get(getattr(request.node, "originalname", None))
     if row is not None and reason:
         pytest.skip(f"{row.name}: {reason}")
+
+
+def pytest_addoption(parser):
+    """Let a run ask for all of it."""
+    parser.addoption(
+        "--every-case",
+        action="store_true",
+        help="try every optimizer beyond the textbook's seven in every case of a slow contract test",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Try those optimizers in one case of each slow contract test, each in another one, to bound the time.
+
+    Cases differ in what is common to all pages (a kind of tree, of number, of wrapper).
+    """
+    if config.getoption("--every-case"):
+        return
+    contracts: dict = {}
+    for item in items:
+        row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
+        if isinstance(row, Row) and not row.in_story and item.get_closest_marker("slow"):
+            rows = contracts.setdefault((item.path, item.originalname), {})
+            rows.setdefault(row.name, []).append(item)
+    left_out = {
+        case
+        for rows in contracts.values()
+        for turn, cases in enumerate(rows.values())
+        for place, case in enumerate(cases)
+        if place != turn % len(cases)
+    }
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
