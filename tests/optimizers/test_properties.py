@@ -69,8 +69,8 @@ def filled(tree: Any, numbers: np.ndarray) -> Any:
 # numbers themselves in float16: what is left to differ are roundings.
 magnitudes = st.floats(2.0**-10, 2.0**10, width=32)
 numbers = st.one_of(st.just(0.0), magnitudes, magnitudes.map(lambda x: -x))
-# A sign of a sum that cancels is settled by its last rounding; AdaBelief squares a difference; Adan divides a sum
-# of two averages, which may cancel, by what may be nothing.
+# A sign of a sum that cancels is settled by its last rounding; AdaBelief squares a difference; Adan divides a
+# sum of two averages, which may cancel, by what may be nothing.
 ROUNDING_DECIDES = ("signum", "lion", "rprop", "yogi", "adabelief", "adan")
 # Iterations on a matrix raise roundings, by more than these bounds allow.
 SMOOTH = [row for row in OPTIMIZERS if row.name not in ROUNDING_DECIDES and row.elementwise]
@@ -256,7 +256,7 @@ def closed_over(name: str, tree: str, values: tuple[float, ...]) -> tuple[Any, A
     return jax.jit(lambda _, gradients, state: update(optimizer, gradients, state)), optimizer
 
 
-@quick_and(3000)
+@quick_and(1000)
 def test_passed_and_closed_over_agree_to_the_bit(request, examples):
     """With the table's hyperparameters: each setting is a program of its own."""
 
