@@ -156,6 +156,8 @@ def rate(row):
         "adagrad": 0.1,
         "adadelta": 30.0,
         "radam": 0.1,
+        "lamb": 0.1,
+        "lars": 30.0,
         "muon": 0.1,
         "shampoo": 0.5,
         "psgd_kron": 0.2,

@@ -14,6 +14,8 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu import schedules
+from jaxopt_edu.core import FRACTION
+from jaxopt_edu.core.naming import limits
 from tests.registry import each_optimizer, named
 
 GRADIENTS = np.array([[1.0, -0.3, 0.0], [-2.0, 0.7, 0.01]], np.float32)
@@ -56,7 +58,8 @@ def in_binary(row):
 
 def whole(row):
     """Values that integers hold."""
-    return {name: 0.0 if name in row.fractions() else 1.0 for name in row.hyperparameters}
+    known = limits(row.build())
+    return {name: 0.0 if known[name] == FRACTION else 1.0 for name in row.hyperparameters}
 
 
 @each_optimizer

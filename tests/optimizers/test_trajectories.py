@@ -31,6 +31,8 @@ FLOAT32 = 1e-6
 FLOAT32_FORMULA = {"radam": 1e-5, "yogi": 1e-5}
 # Newton–Schulz steeply raises small singular values, and roundings with them.
 FLOAT32_FORMULA |= {"muon": 1e-5}
+# PSGD-Kron solves with a factor that the gradients themselves have made, and roundings come back in it.
+FLOAT32_FORMULA |= {"psgd_kron": 1e-5}
 # optax computes 1 − b2ᵗ as written and loses the digits that b2ᵗ ≈ 1 takes up: 6e-8 / (1 − 0.999) / 2.
 FLOAT32_OPTAX = dict.fromkeys(("adam", "adamw", "amsgrad", "nadam", "adabelief", "yogi", "ademamix"), 3e-5)
 # RAdam's ρ is the difference of two numbers near 2,000, and counts once more.

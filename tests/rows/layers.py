@@ -79,6 +79,7 @@ ROWS = (
         optax=None,  # the same without decay: tests/optimizers/test_differences.py
         torch=None,
         reads_params=True,
-        refused=WHOLE_ARRAYS,
+        refused=WHOLE_ARRAYS
+        | {"test_without_conj_it_climbs": "from w = 0 its step η g leaps over the target"},
     ),
 )
