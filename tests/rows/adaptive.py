@@ -474,6 +474,9 @@ ROWS = (
         optax=optax.contrib.ademamix,
         torch=pytorch_ademamix,
         reads_params=True,
+        refused={
+            "test_its_steps_are_those_of_float32_in_the_mean": "rounded to the nearest it is off by 0.6 %",
+        },
         real=("v",),
     ),
     Row(
@@ -495,6 +498,7 @@ ROWS = (
         refused={
             "test_by_default_it_stays_in_the_state_and_in_its_coordinate": "it remembers the last sign alone",
             "test_hyperparameters_that_bfloat16_rounds_to_one_do_no_harm": "no step where a sign changes",
+            "test_its_steps_are_those_of_float32_in_the_mean": "products do not stall by rounding",
         },
         real=("delta",),
     ),
