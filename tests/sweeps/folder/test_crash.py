@@ -53,7 +53,7 @@ def script(folder, result, seed, kills):
     for number in range(int(kills)):
         event, count, delay = (
             "open",
-            moments.randrange(1, 12),
+            moments.randrange(1, 24),
             moments.choice([0.0, moments.uniform(0, 0.05)]),
         )
 
