@@ -1,5 +1,6 @@
 """The runs of a sweep as plain data, and the settings ranked by them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.composition import as_pytree, composition_of
 from jaxopt_edu.core.naming import settings
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
@@ -82,15 +83,17 @@ class Runs:
         # Both come of one pass, as to flatten a hundred thousand optimizers takes a good part of a second.
         found: dict[Any, tuple[list[int], list[list[Any]]]] = {}
         for place, optimizer in enumerate(self.optimizers):
-            leaves, structure = jax.tree.flatten(as_pytree(optimizer))
-            if structure not in found:
-                found[structure] = [], []
-            places, rows = found[structure]
+            transform = as_pytree(optimizer)
+            leaves, structure = jax.tree.flatten(transform)
+            # A structure's hash leaves out what is static: without the members' functions all chains would
+            # be compared with all.
+            key = structure, *(getattr(part, "func", None) for part in _member_updates(transform))
+            places, rows = found.setdefault(key, ([], []))
             places.append(place)
             rows.append(leaves)
         kinds: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
         counts: dict[str, int] = {}
-        for structure, (places, rows) in found.items():
+        for (structure, *_), (places, rows) in found.items():
             members = [self.optimizers[place] for place in places]
             name = kind(members[0])
             counts[name] = counts.get(name, 0) + 1
@@ -227,3 +230,8 @@ def _columns(optimizers: list[Optimizer], structure: Any, leaves: list[list[Any]
         leaves = [[np.nan if place in keys else leaf for place, leaf in enumerate(row)] for row in leaves]
     table = np.array(leaves, float).reshape(len(leaves), -1)
     return {name: table[:, place] for name, place in places.items() if place not in keys}
+
+
+def _member_updates(optimizer: Optimizer) -> tuple[Any, ...]:
+    updates = optimizer.update.args[0] if composition_of(optimizer) is not None else ()  # type: ignore[attr-defined]
+    return tuple(updates.values()) if isinstance(updates, Mapping) else tuple(updates)
