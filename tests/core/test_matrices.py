@@ -19,12 +19,7 @@ from jaxopt_edu.core import (
     zeros_like,
 )
 from jaxopt_edu.core.paths import leaf_names
-
-RNG = np.random.default_rng(0)
-
-
-def normal(*shape: int, dtype: Any = np.float32) -> Any:
-    return jnp.asarray(RNG.normal(size=shape), dtype)
+from tests.draws import normal
 
 
 def zeros(params: Any) -> Any:
@@ -132,12 +127,12 @@ def test_a_leaf_comes_back_as_it_was(name):
 
 TREE = {
     "a": {"kernel": normal(4, 3)},
-    "b": {"kernel": normal(4, 3), "frozen": None},
+    "b": {"kernel": normal(4, 3, seed=1), "frozen": None},
     "wide": {"kernel": normal(3, 4)},
-    "torch": {"weight": normal(3, 4)},
+    "torch": {"weight": normal(3, 4, seed=1)},
     "layers": {"kernel": normal(5, 4, 3)},
     "conv": {"kernel": normal(2, 1, 2, 3)},
-    "half": {"kernel": normal(4, 3, dtype=jnp.bfloat16)},
+    "half": {"kernel": normal(4, 3, seed=2, dtype=jnp.bfloat16)},
 }
 
 
@@ -297,7 +292,7 @@ def test_split_matrices_stay_where_they_are():
     if jax.device_count() < 8:
         pytest.skip("XLA_FLAGS was set to fewer devices")
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
-    tree: Any = {"a": normal(16, 4), "c": normal(16, 4), "stacked": normal(8, 16, 4)}
+    tree: Any = {"a": normal(16, 4), "c": normal(16, 4, seed=1), "stacked": normal(8, 16, 4)}
     rows = {"a": ("x", None), "c": ("x", None), "stacked": (None, "x", None)}
     split: Any = {
         name: jax.device_put(leaf, NamedSharding(mesh, PartitionSpec(*rows[name])))

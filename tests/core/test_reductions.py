@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from jaxopt_edu.core import norm, squared_magnitude, tree_dot, tree_norm, tree_sum
+from tests.draws import draw
 
-RNG = np.random.default_rng(0)
 TREE = {
-    "w": RNG.normal(size=(3, 4)).astype(np.float32),
+    "w": draw(3, 4).astype(np.float32),
     "frozen": None,
-    "deep": [RNG.normal(size=5).astype(np.float32), np.float32(2.0)],
+    "deep": [draw(5).astype(np.float32), np.float32(2.0)],
 }
 LEAVES = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(TREE)]
 
@@ -63,11 +63,7 @@ ROUNDING = 5e-7 if jax.__version_info__ >= (0, 10) else 1e-4
 @pytest.mark.parametrize("values", ["squares", "all alike"])
 def test_the_digits_stay_in_long_sums(shape, values):
     """Added up one after another, a million float32 numbers would lose 1e-5 to 1e-2 of their sum."""
-    x = (
-        np.full(shape, 0.1, np.float32)
-        if values == "all alike"
-        else RNG.normal(size=shape).astype(np.float32)
-    )
+    x = np.full(shape, 0.1, np.float32) if values == "all alike" else draw(*shape).astype(np.float32)
     exact = np.square(x.astype(np.float64)).sum()
     for tree in ({"w": x}, {"a": x, "b": jnp.float32(0)}):
         assert float(jax.jit(lambda tree: tree_sum(squared_magnitude, tree))(tree)) == pytest.approx(

@@ -12,10 +12,10 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import MatrixAxes
+from tests.draws import draw, normal
 from tests.optimizers.matrices.formulas import PAGES, stream, walk
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-RNG = np.random.default_rng(0)
 
 
 @jax.jit
@@ -31,14 +31,10 @@ def path(opt: Any, params: Any, gradients: Any) -> Any:
     return jax.lax.scan(step, (params, opt.init(params)), gradients)[1]
 
 
-def normal(*shape: int, dtype: Any = jnp.float32) -> Any:
-    return jnp.asarray(RNG.normal(size=shape), dtype)
-
-
 @each_page
 def test_the_formula_for_300_steps_in_float64(page, x64):
     for shape in page.shapes:
-        gradients, w = stream(300, shape), RNG.normal(size=shape)
+        gradients, w = stream(300, shape), draw(*shape)
         expected = np.stack(list(walk(page.formula(shape), gradients, w)))
         found = path(page.build(), {"kernel": jnp.asarray(w)}, {"kernel": jnp.asarray(gradients)})["kernel"]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
@@ -48,7 +44,7 @@ def test_the_formula_for_300_steps_in_float64(page, x64):
 def test_float32_is_near_the_formula(page):
     """In units of the learning rate, over a hundred steps; the bound is stated on the page's row."""
     shape = page.shapes[-1]
-    gradients, w = stream(100, shape).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+    gradients, w = stream(100, shape).astype(np.float32), draw(*shape).astype(np.float32)
     expected = np.stack(list(walk(page.formula(shape), gradients.astype(np.float64), w.astype(np.float64))))
     found = path(page.build(), {"kernel": jnp.asarray(w)}, {"kernel": jnp.asarray(gradients)})["kernel"]
     assert np.abs(found - expected).max() < page.float32 * page.settings["learning_rate"]
@@ -56,13 +52,13 @@ def test_float32_is_near_the_formula(page):
 
 PARAMS = {
     "dense": {"kernel": normal(4, 3), "bias": normal(3)},
-    "twin": {"kernel": normal(4, 3)},
+    "twin": {"kernel": normal(4, 3, seed=1)},
     "wide": {"kernel": normal(3, 4)},
-    "torch": {"weight": normal(3, 4)},
+    "torch": {"weight": normal(3, 4, seed=1)},
     "layers": {"kernel": normal(2, 4, 3)},
     "conv": {"kernel": normal(2, 1, 2, 3)},
     "embed": {"embedding": normal(7, 3)},
-    "half": {"kernel": normal(4, 3, dtype=jnp.bfloat16)},
+    "half": {"kernel": normal(4, 3, seed=2, dtype=jnp.bfloat16)},
     "frozen": None,
 }
 
@@ -173,7 +169,9 @@ def test_split_matrices_stay_where_they_are(page):
             updates, found_state = step(gradients, found_state, params)
         if params is split:
             found = updates
-    np.testing.assert_allclose(found["kernel"], updates["kernel"], rtol=1e-4, atol=1e-5)
+    # Sums in another order, and roots of matrices magnify what that changes.
+    whole_step = np.asarray(updates["kernel"])
+    np.testing.assert_allclose(found["kernel"], whole_step, rtol=0, atol=1e-3 * np.abs(whole_step).max())
 
 
 @each_page
