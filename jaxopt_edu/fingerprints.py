@@ -39,7 +39,7 @@ def digested(digest: Any, leaves: list[Any]) -> str:
     """
     for leaf in leaves:
         if type(leaf) is float:
-            digest.update(b"float64()" + struct.pack("=d", leaf))  # the commonest, as any other would be
+            digest.update(b"float64(1,)" + struct.pack("=d", leaf))  # the commonest, as any other would be
             continue
         if is_key(leaf):
             leaf = jax.random.key_data(leaf)

@@ -210,7 +210,7 @@ ROWS: dict[str, Row] = {
     ),
     "PopulationBased": Row(sweeps.PopulationBased, {"interval": 5}, {"interval": COUNT, "seed": COUNT}),
     "sweeps.load": Row(sweeps.load, {"path": "nowhere"}, {"path": {"text"}, "optimizers": OPTIONAL}),
-    "rewrite": Row(sweeps.rewrite, {"path": "nowhere"}, {"path": {"text"}}),
+    "rewrite": Row(sweeps.rewrite, {"path": "nowhere"}, {"path": {"text"}, "optimizers": OPTIONAL}),
     # jaxopt_edu.problems
     "digits": Row(problems.digits, {}, {"seed": COUNT}),
     "mnist": Row(problems.mnist, {"path": "nowhere"}, {"path": {"text"}}),

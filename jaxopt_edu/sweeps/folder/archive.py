@@ -1,7 +1,6 @@
 """The result of a finished sweep on disk, readable without the code that made it."""
 
 import importlib.util
-import operator
 import os
 import warnings
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ import optax
 from jaxopt_edu.core.arguments import checked_path
 from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.composition import as_pytree
-from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.files import (
     MANIFEST,
@@ -27,8 +25,8 @@ from jaxopt_edu.files import (
     seal_json,
     whole_file,
 )
-from jaxopt_edu.recipes import NotWritableError, from_recipe, recipe
 from jaxopt_edu.storage import read_leaves, save
+from jaxopt_edu.sweeps.folder.optimizers import read_optimizers, write_optimizers
 from jaxopt_edu.sweeps.folder.spec import FORMAT, SPEC
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import TopRun
@@ -61,7 +59,7 @@ def write_result(result: SweepResult, folder: Path) -> None:
         "steps": result.steps,
         "metric": result.metric,
         "mode": result.mode,
-        **_written(result),
+        **write_optimizers(result.optimizers, result.final_optimizers),
         "top": [{"number": run.number, "value": run.value} for run in result.top],
     }
     with whole_file(folder / DESCRIPTION) as file:
@@ -75,7 +73,9 @@ def is_whole(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and not check_manifest(folder, files)
 
 
-def rewrite(path: str | os.PathLike[str]) -> SweepResult:
+def rewrite(
+    path: str | os.PathLike[str], optimizers: Sequence[optax.GradientTransformation] | None = None
+) -> SweepResult:
     """Write a finished sweep's summary, table and list of checksums again, of its result.
 
     For a folder of which `load` says that one of these is damaged. A damaged result is written again, of the
@@ -83,6 +83,7 @@ def rewrite(path: str | os.PathLike[str]) -> SweepResult:
 
     Args:
         path: the folder that was given to `sweep(path=…)`.
+        optimizers: the list that was swept, where `load` needs it.
 
     Returns:
         The result.
@@ -93,9 +94,10 @@ def rewrite(path: str | os.PathLike[str]) -> SweepResult:
         ValueError: the result itself is damaged.
     """
     folder = checked_path("rewrite", "path", path, "a sweep's folder")
+    given = None if optimizers is None else _transforms("rewrite", optimizers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)
-        result = load(folder)
+        result = load(folder, given)
     lock = FolderLock(folder, "rewrite")
     lock.take()
     try:
@@ -129,7 +131,7 @@ def load(
             table is damaged, which the result does not need, that is a warning.
     """
     folder = checked_path("load", "path", path, "a sweep's folder")
-    given = None if optimizers is None else _transforms(optimizers)
+    given = None if optimizers is None else _transforms("load", optimizers)
     if not (folder / DESCRIPTION).is_file():
         if (folder / SPEC).is_file():
             raise FileNotFoundError(
@@ -138,13 +140,7 @@ def load(
         raise FileNotFoundError(f"{folder} holds no sweep: there is no {DESCRIPTION} in it.")
     content, leaves, arrays = _checked(folder)
     try:
-        templates = [
-            jax.tree.structure(_remade(each, f"template {place} of {folder / DESCRIPTION}"))
-            for place, each in enumerate(content.get("templates", ()))
-        ]
-        swept = _made(content["optimizers"], templates, given, folder)
-        moved = content["final_optimizers"]
-        final = swept if moved is None else _made(moved, templates, given, folder)
+        swept, final = read_optimizers(content, given, folder / DESCRIPTION)
         seeds = tuple(content["seeds"])
         return SweepResult(
             optimizers=swept,
@@ -201,13 +197,14 @@ def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, np
     return content, leaves, arrays
 
 
-def _transforms(optimizers: Any) -> list[Optimizer]:
+def _transforms(owner: str, optimizers: Any) -> list[Optimizer]:
     listed: list[Any] = list(optimizers) if type(optimizers) in (list, tuple) else []
     if not listed or not all(
         isinstance(each, optax.GradientTransformation | optax.MultiSteps) for each in listed
     ):
         raise TypeError(
-            f"load: optimizers = {short(optimizers)} is no list of optimizers; give the one that was swept."
+            f"{owner}: optimizers = {short(optimizers)} is no list of optimizers; give the "
+            "one that was swept."
         )
     return [as_pytree(optimizer) for optimizer in listed]
 
@@ -251,75 +248,6 @@ def _write_for_readers(result: SweepResult, folder: Path) -> None:
 def _codes(states: np.ndarray) -> np.ndarray:
     # npz holds text only with a fixed length; numbers are simpler.
     return np.select([states == state for state in STATES], range(len(STATES)))
-
-
-def _written(result: SweepResult) -> dict[str, Any]:
-    """The optimizers as JSON: a recipe for each structure, and for each setting its numbers."""
-    templates: list[Any] = []
-    known: dict[Any, int | None] = {}
-
-    def written(optimizer: Optimizer) -> Any:
-        leaves, structure = jax.tree.flatten(optimizer)
-        if not all(type(leaf) is float for leaf in leaves):
-            return _whole(optimizer)
-        if structure not in known:
-            known[structure] = _template(optimizer, structure, templates)
-        place = known[structure]
-        return _whole(optimizer) if place is None else [place, leaves]
-
-    same = all(map(operator.is_, result.optimizers, result.final_optimizers))
-    return {
-        "optimizers": list(map(written, result.optimizers)),
-        "final_optimizers": None if same else list(map(written, result.final_optimizers)),
-        "templates": templates,
-    }
-
-
-def _template(optimizer: Optimizer, structure: Any, templates: list[Any]) -> int | None:
-    try:
-        made = recipe(optimizer)
-    except NotWritableError:
-        return None
-    if jax.tree.structure(from_recipe(made)) != structure:
-        return None
-    templates.append(made)
-    return len(templates) - 1
-
-
-def _whole(optimizer: Optimizer) -> dict[str, Any]:
-    try:
-        return {"description": describe(optimizer), "recipe": recipe(optimizer)}
-    except NotWritableError as error:
-        return {"description": describe(optimizer), "recipe": None, "reason": str(error)}
-
-
-def _made(
-    written: list[Any], templates: list[Any], given: list[Optimizer] | None, folder: Path
-) -> tuple[Optimizer, ...]:
-    if given is not None and len(given) != len(written):
-        raise ValueError(f"load: {folder} has {len(written)} optimizers, but {len(given)} were given.")
-    made = []
-    for place, each in enumerate(written):
-        if isinstance(each, list):
-            template, leaves = each
-            made.append(jax.tree.unflatten(templates[template], leaves))
-        elif each["recipe"] is not None:
-            made.append(_remade(each["recipe"], f"optimizer {place} of {folder / DESCRIPTION}"))
-        elif given is not None and describe(given[place]) == each["description"]:
-            made.append(given[place])
-        else:
-            raise ValueError(
-                f"load: {folder} has {each['description']}, which cannot be made again of its description "
-                f"({each['reason']}): pass optimizers=, the list that was swept."
-            )
-    return tuple(made)
-
-
-def _remade(written: Any, what: str) -> Optimizer:
-    try:
-        return from_recipe(written)
-    except ValueError as error:
-        raise ValueError(f"load: {what} cannot be made again: {error}") from error
 
 
 def _below(prefix: str, leaves: dict[str, Any]) -> dict[str, Any]:
