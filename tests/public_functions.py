@@ -273,6 +273,40 @@ ROWS: dict[str, Row] = {
 }
 
 
+# What takes seconds; the doctests call it rightly.
+SLOW = {
+    "curves",
+    "budget",
+    "heat_map",
+    "parallel",
+    "sensitivity",
+    "paths",
+    "animate",
+    "digits",
+    "sparse_regression",
+}
+
+
+def called(row: Row, argument: str, value: Any) -> Any:
+    """Call a function rightly but for one argument."""
+    given = row.good | {argument: value}
+    parameters = inspect.signature(row.call).parameters
+    ahead = [
+        given.pop(name)
+        for name, each in parameters.items()
+        if each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL)
+    ]
+    return row.call(*ahead, **given)
+
+
+def check_line(function, argument, message):
+    """An error is one line that begins with the function's name and names the argument."""
+    assert message.startswith(f"{function}: "), message
+    assert "\n" not in message
+    assert argument in message or "argument 0" in message, message
+    assert len(message) < 400
+
+
 RESULT = "a value that the library makes and users read"
 PAGES = "called by optimizers' pages in an update, where trees and arrays are checked (tests/core)"
 WITHOUT: dict[str, str] = {

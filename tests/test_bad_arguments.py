@@ -5,7 +5,6 @@ The cells are made from the signatures and the table in tests/public_functions.p
 
 import inspect
 import types
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu import core, optimizers, plots, problems, schedules, sweeps, training, wrappers
 from jaxopt_edu.optimizers import OPTIMIZERS
-from tests.public_functions import ADAM, KEY, ROWS, WITHOUT, WRONG, Row, numbers_of
+from tests.public_functions import ADAM, KEY, ROWS, SLOW, WITHOUT, WRONG, called, check_line, numbers_of
 
 PUBLIC = (jo, core, optimizers, wrappers, training, sweeps, problems, plots)
 
@@ -49,17 +48,6 @@ def cells():
                     yield pytest.param(row, argument, value, id=f"{name}-{argument}-{kind}")
 
 
-def called(row: Row, argument: str, value: Any) -> Any:
-    given = row.good | {argument: value}
-    parameters = inspect.signature(row.call).parameters
-    ahead = [
-        given.pop(name)
-        for name, each in parameters.items()
-        if each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL)
-    ]
-    return row.call(*ahead, **given)
-
-
 @pytest.mark.parametrize(("row", "argument", "value"), list(cells()))
 def test_a_wrong_argument_gets_one_line(row, argument, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -68,26 +56,7 @@ def test_a_wrong_argument_gets_one_line(row, argument, value, tmp_path, monkeypa
     check_line(row.call.__name__, argument, str(caught.value))
 
 
-def check_line(function, argument, message):
-    assert message.startswith(f"{function}: "), message
-    assert "\n" not in message
-    assert argument in message or "argument 0" in message, message
-    assert len(message) < 400
-
-
 READ = {"load", "sweeps.load", "rewrite", "mnist", "plots.save"}  # from where nothing is
-# What takes seconds; the doctests call it rightly.
-SLOW = {
-    "curves",
-    "budget",
-    "heat_map",
-    "parallel",
-    "sensitivity",
-    "paths",
-    "animate",
-    "digits",
-    "sparse_regression",
-}
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in READ | SLOW])

@@ -238,10 +238,10 @@ class PopulationBased:
     def __post_init__(self) -> None:
         _whole(self, "interval")
         _whole(self, "seed", lowest=0)
-        object.__setattr__(self, "share", checked_number("PopulationBased", "share", self.share, HALF))
+        object.__setattr__(self, "share", _number(self, "share", self.share, HALF))
         if not isinstance(self.factors, tuple | list) or len(self.factors) != 2:
             raise ValueError(f"PopulationBased: factors = {self.factors!r} must be a pair of numbers.")
-        factors = tuple(checked_number("PopulationBased", "factors", f, POSITIVE) for f in self.factors)
+        factors = tuple(_number(self, "factors", factor, POSITIVE) for factor in self.factors)
         object.__setattr__(self, "factors", factors)
 
     def cohorts(self, settings: int, steps: int) -> list[Cohort]:
@@ -285,3 +285,7 @@ def _whole(pruner: Any, *names: str, lowest: int = 1) -> None:
         # Where None is the default, it stands for what follows of the number of steps.
         if value is not None or type(pruner).__dataclass_fields__[name].default is not None:
             object.__setattr__(pruner, name, checked_whole(type(pruner).__name__, name, value, lowest))
+
+
+def _number(pruner: Any, name: str, value: Any, limit: Limit) -> float:
+    return float(checked_number(type(pruner).__name__, name, value, limit))  # as text, like whole ones

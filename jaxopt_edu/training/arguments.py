@@ -140,20 +140,29 @@ def checked_params(params: Any) -> Any:
     return params
 
 
-def checked_folder(checkpoint: Any, resume: Any) -> Checkpoints | None:
+def checked_resume(resume: Any) -> bool | int:
+    """Whether, or from which step, to go on.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(resume, bool | np.bool_):
+        return bool(resume)
+    try:
+        return checked_whole("fit", "resume", resume, 0)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"fit: resume = {short(resume)}; it is True, False, or the step of a checkpoint."
+        ) from None
+
+
+def checked_folder(checkpoint: Any, resume: bool | int) -> Checkpoints | None:
     """Where checkpoints go.
 
     Raises:
         TypeError: it is no folder.
-        ValueError: resume has no folder to begin from, or is no step.
+        ValueError: resume has no folder to begin from.
     """
-    if not isinstance(resume, bool | np.bool_):
-        try:
-            checked_whole("fit", "resume", resume, 0)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"fit: resume = {short(resume)}; it is True, False, or the step of a checkpoint."
-            ) from None
     if resume is not False and checkpoint is None:
         raise ValueError(f"fit: resume = {resume} needs checkpoint=folder, to know where from.")
     if checkpoint is None or isinstance(checkpoint, Checkpoints):

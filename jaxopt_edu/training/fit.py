@@ -24,6 +24,7 @@ from jaxopt_edu.training.arguments import (
     checked_key,
     checked_optimizer,
     checked_params,
+    checked_resume,
     checked_state,
 )
 from jaxopt_edu.training.best import Judge
@@ -166,6 +167,7 @@ def fit(
     patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
     batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
     axes, key = checked_axes(mesh, data_axis), checked_key(key)
+    resume = checked_resume(resume)
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake

@@ -39,16 +39,18 @@ def checked_arguments(function: Callable[Arguments, Drawn]) -> Callable[Argument
     @functools.wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
         try:
-            given = signature.bind(*args, **kwargs).arguments
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(
                 f"{owner}: {error}; its arguments are {', '.join(signature.parameters)}."
             ) from None
-        for name, value in given.items():
+        for name, value in bound.arguments.items():
             if (check := CHECKS.get(name)) is not None:
                 check(owner, name, value)
+            elif (number := NUMBERS.get(name)) is not None:
+                bound.arguments[name] = number(owner, name, value)
         try:
-            return function(*args, **kwargs)
+            return function(*bound.args, **bound.kwargs)
         except (TypeError, ValueError) as error:
             if type(error) not in (TypeError, ValueError) or str(error).startswith(f"{owner}: "):
                 raise
@@ -90,11 +92,13 @@ def _settings_and_values(owner: str, name: str, value: Any) -> None:
         _numbers(owner, name, part)
 
 
-def _finite(owner: str, name: str, value: Any) -> None:
-    if not isinstance(value, int | float | np.number | np.ndarray) and not hasattr(value, "__array__"):
+def _finite(owner: str, name: str, value: Any) -> float:
+    number = isinstance(value, int | float | np.number | np.ndarray) or hasattr(value, "__array__")
+    if isinstance(value, bool | np.bool_) or not number:
         raise TypeError(f"{owner}: {name} = {short(value)} is {kind_of(value)}; it must be a number.")
     if np.ndim(value) or not math.isfinite(float(value)):
         raise ValueError(f"{owner}: {name} = {short(value)} must be a single finite number.")
+    return float(value)
 
 
 def _point(owner: str, name: str, value: Any) -> None:
@@ -118,8 +122,8 @@ def _labels(owner: str, name: str, value: Any) -> None:
             checked_text(owner, f"one of {name}", label)
 
 
-def _seconds(owner: str, name: str, value: Any) -> None:
-    checked_number(owner, name, value, POSITIVE._replace(wording="a positive time"))
+def _seconds(owner: str, name: str, value: Any) -> float:
+    return float(checked_number(owner, name, value, POSITIVE._replace(wording="a positive time")))
 
 
 def _anything(owner: str, name: str, value: Any) -> None:
@@ -138,10 +142,6 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "middle": _one_of("median", "mean"),
     "layout": _one_of("auto", "together", "separate"),
     **dict.fromkeys(("log", "xlog", "ylog"), optional(checked_flag)),
-    **dict.fromkeys(("threshold", "top"), optional(_finite)),
-    "smooth": checked_whole,
-    "best": optional(lambda owner, name, value: checked_whole(owner, name, value, 0)),
-    "seconds": _seconds,
     "function": lambda owner, name, value: checked_function(owner, name, value, "point"),
     "advance": lambda owner, name, value: checked_function(owner, name, value, "frames"),
     "histories": _by_label(_numbers, "histories"),
@@ -156,4 +156,11 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "start": optional(_point),
     "labels": _labels,
     "path": checked_path,
+}
+# Of whatever kind they are given, pictures are drawn with Python's.
+NUMBERS: dict[str, Callable[..., int | float | None]] = {
+    **dict.fromkeys(("threshold", "top"), optional(_finite)),
+    "smooth": checked_whole,
+    "best": optional(lambda owner, name, value: checked_whole(owner, name, value, 0)),
+    "seconds": _seconds,
 }
