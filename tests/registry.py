@@ -11,10 +11,11 @@ import numpy as np
 import optax
 import pytest
 
-from tests.rows import adaptive, descent, layers, matrices, signs
+from tests.rows import adaptive, descent, layers, matrices, memory, parameter_free, signs
 from tests.rows.row import Array, Row
 
-OPTIMIZERS: tuple[Row, ...] = (*descent.ROWS, *signs.ROWS, *adaptive.ROWS, *layers.ROWS, *matrices.ROWS)
+FAMILIES = (descent, signs, adaptive, layers, memory, matrices, parameter_free)
+OPTIMIZERS: tuple[Row, ...] = tuple(row for family in FAMILIES for row in family.ROWS)
 
 # What takes its time runs by default for the textbook's seven, and for the others where slow tests run.
 each_optimizer = pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from jaxopt_edu.core.numerics import bias_correction, divide, squared_magnitude,
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.partitioning import partition
 from jaxopt_edu.core.reading import describe, kind
-from jaxopt_edu.core.reductions import norm, ratio_or_one, tree_dot, tree_norm, tree_sum
+from jaxopt_edu.core.reductions import norm, ratio_or_one, tree_dot, tree_norm, tree_sum, tree_zero
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import WeightSum, first_count, map_point, map_rule, next_count, zeros_like
 
@@ -68,6 +68,7 @@ __all__ = [
     "tree_dot",
     "tree_norm",
     "tree_sum",
+    "tree_zero",
     "uniform",
     "unstack",
     "with_fewer_rows",

@@ -74,6 +74,7 @@ def build_for_matrices(
         static={**(static or {}), "axes": as_axes(factory.__name__, axes)},
         inner={"others": as_pytree(others)},
         evaluated_at=others_evaluated_at if evaluates_elsewhere(others) else None,
+        traits=(),
         **hyperparameters,
     )
 

@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import Limit, short
 from jaxopt_edu.core.extra import call_update, takes_any
-from jaxopt_edu.core.transform import Foreign, Hyperparameter, Optimizer, checked_hyperparameter
+from jaxopt_edu.core.transform import Foreign, Hyperparameter, Optimizer, Page, checked_hyperparameter
 from jaxopt_edu.core.trees import ValueInForce
 
 if TYPE_CHECKING:
@@ -334,16 +334,24 @@ def bearer(optimizer: optax.GradientTransformation, trait: str) -> str | None:
 
     Args:
         optimizer: any optax transform.
-        trait: an attribute of its `Step`.
+        trait: an attribute of its `Step`, or one of the traits of its page.
 
     Returns:
         The name of its factory; None if there is none.
     """
     if (composition := composition_of(optimizer)) is None:
-        return None
-    if getattr(composition.step, trait, False):
+        page = getattr(optimizer.update, "func", None)
+        if not isinstance(page, Page):
+            return None
+        if trait in page.traits:
+            return page.name
+        arguments = _partials(optimizer)[1].keywords.values()
+        inside = [each for each in arguments if isinstance(each, optax.GradientTransformation)]
+    elif getattr(composition.step, trait, False):
         return composition.name
-    found = (bearer(each, trait) for each in members(optimizer) or [])
+    else:
+        inside = members(optimizer) or []
+    found = (bearer(each, trait) for each in inside)
     return next((name for name in found if name is not None), None)
 
 

@@ -36,10 +36,24 @@ def tree_sum(function: Callable[..., jax.Array], *trees: "chex.ArrayTree") -> ja
     """
     leaves, treedef = jax.tree.flatten(trees[0])
     columns = [leaves, *map(treedef.flatten_up_to, trees[1:])]
-    dtypes = {working_dtype(jnp.result_type(leaf)) for leaf in leaves}
-    widest = max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+    widest = _widest(leaves)
     sums = [jnp.sum(_call(function, row)).astype(widest) for row in zip(*columns, strict=True)]
     return jnp.sum(jnp.stack(sums)) if sums else jnp.zeros((), widest)
+
+
+def tree_zero(tree: "chex.ArrayTree") -> jax.Array:
+    """0, for a state that will be a number of the whole tree: in the dtype of `tree_sum` over it.
+
+    Args:
+        tree: pytree of floating or complex arrays, or of their ShapeDtypeStructs.
+
+    Returns:
+        0 in the widest working dtype, float32 for a tree without any leaf; shape ().
+
+    >>> tree_zero({"w": jnp.ones(2, jnp.bfloat16)})
+    Array(0., dtype=float32)
+    """
+    return jnp.zeros((), _widest(jax.tree.leaves(tree)))
 
 
 def tree_dot(left: "chex.ArrayTree", right: "chex.ArrayTree") -> jax.Array:
@@ -55,7 +69,7 @@ def tree_dot(left: "chex.ArrayTree", right: "chex.ArrayTree") -> jax.Array:
     >>> float(tree_dot([jnp.array([1.0, 2.0])], [jnp.array([3.0, 4.0])]))
     11.0
     """
-    return tree_sum(_product, left, right)
+    return tree_sum(product, left, right)
 
 
 def tree_norm(tree: "chex.ArrayTree") -> jax.Array:
@@ -105,8 +119,25 @@ def ratio_or_one(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     return jnp.where(nothing, 1, numerator / jnp.where(nothing, 1, denominator))
 
 
-def _product(x: jax.Array, y: jax.Array) -> jax.Array:
+def product(x: jax.Array, y: jax.Array) -> jax.Array:
+    """What an inner product sums up: x y; the real part of x̄ y for complex arrays.
+
+    Args:
+        x: real or complex array of any shape.
+        y: of the same shape and dtype.
+
+    Returns:
+        A real array of the same shape.
+
+    >>> float(product(jnp.array(1j), jnp.array(2j)))
+    2.0
+    """
     return (x.conj() * y).real if jnp.iscomplexobj(x) else x * y
+
+
+def _widest(leaves: list[Any]) -> jnp.dtype:
+    dtypes = {working_dtype(jnp.result_type(leaf)) for leaf in leaves}
+    return max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
 
 
 def _call(function: Callable[..., jax.Array], row: tuple[Any, ...]) -> jax.Array:

@@ -56,6 +56,7 @@ def build(
     static: Mapping[str, Any] | None = None,
     inner: Mapping[str, Optimizer] | None = None,
     evaluated_at: Callable[..., "chex.ArrayTree"] | None = None,
+    traits: tuple[str, ...] = (),
     **hyperparameters: Hyperparameter,
 ) -> Optimizer:
     """Make an optimizer out of its page's functions and its hyperparameters.
@@ -74,6 +75,7 @@ def build(
             `update` gets them by name, and `init` their inits.
         evaluated_at: `evaluated_at(params, state, **hyperparameters) -> params`, for an optimizer whose
             result is at another point than the one that it holds; see `evaluation_params`.
+        traits: why it may not stand inside of something else; see jaxopt_edu/wrappers/order.py.
         **hyperparameters: numbers, or schedules (functions of the step count).
 
     Returns:
@@ -95,7 +97,7 @@ def build(
         key: checked_hyperparameter(name, key, value, limits[key]) for key, value in hyperparameters.items()
     }
     constants = tuple((static or {}).items())
-    page = Page(factory, state_type, update, tuple(sorted(limits.items())), constants, evaluated_at)
+    page = Page(factory, state_type, update, tuple(sorted(limits.items())), constants, evaluated_at, traits)
     named = tuple((key, value) for key, value in constants if key in _arguments(init))
     inits = {key: optimizer.init for key, optimizer in (inner or {}).items()}
     return Optimizer(
@@ -125,6 +127,7 @@ class Page:
     limits: tuple[tuple[str, Limit], ...]
     static: tuple[tuple[str, Any], ...] = ()
     evaluated_at: Callable[..., Any] | None = None
+    traits: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         # The text by which a stored optimizer is known. A limit's wording may change, and so may the

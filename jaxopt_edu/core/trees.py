@@ -162,6 +162,7 @@ def map_rule(
     rule: Callable[..., Any],
     gradients: "chex.ArrayTree",
     *states: "chex.ArrayTree",
+    own: Any = (),
     params: "chex.ArrayTree | None" = None,
     **values: Any,
 ) -> Any:
@@ -171,16 +172,17 @@ def map_rule(
     they had, and updates come back in the gradient's dtype.
 
     Args:
-        rule: called as rule(g, *state_arrays, **scalars), or rule(g, w, *state_arrays, **scalars) with
-            params; returns the update, followed by the new state arrays if there are any.
+        rule: called as rule(g, *state_arrays, *own_arrays, **scalars), or with w after g if params are given;
+            returns the update, followed by the new state arrays if there are any.
         gradients: pytree of floating or complex arrays; None is an empty subtree.
         *states: pytrees of the same structure and shapes.
+        own: a tuple of further states, of the same structure and any shapes, such as a number for each row.
         params: the parameters w, for a rule that reads them: of the same structure and shapes.
         **values: hyperparameters in force, the step count, numbers of the whole tree such as a norm; each has
             shape () and is cast to the leaf's working dtype.
 
     Returns:
-        The updates; with states, a tuple (updates, *new_states).
+        The updates; with states, a tuple (updates, *new_states, *new_own).
 
     Raises:
         ValueError: structures or shapes differ.
@@ -190,6 +192,7 @@ def map_rule(
     for state in states:
         check_matches("gradient", gradients, "entry of the state", state)
     leaves, treedef = jax.tree.flatten(gradients)
+    states = (*states, *own)
     read = [()] * len(leaves) if params is None else [(jnp.asarray(w),) for w in jax.tree.leaves(params)]
     rows = [
         Row(jnp.asarray(g), w, tuple(rest))

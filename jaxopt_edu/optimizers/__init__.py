@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.optimizers import adaptive, descent, layers, matrices, signs
+from jaxopt_edu.optimizers import adaptive, descent, layers, matrices, memory, parameter_free, signs
 from jaxopt_edu.optimizers.adaptive import (
     AdaBeliefState,
     AdadeltaState,
@@ -51,10 +51,12 @@ from jaxopt_edu.optimizers.matrices import (
     shampoo,
     soap,
 )
+from jaxopt_edu.optimizers.memory import AdafactorState, adafactor
+from jaxopt_edu.optimizers.parameter_free import DogState, ProdigyState, dog, prodigy
 from jaxopt_edu.optimizers.signs import LionState, SignumState, lion, signum
 
 # In the order of the README's table.
-FAMILIES = (descent, signs, adaptive, layers, matrices)
+FAMILIES = (descent, signs, adaptive, layers, memory, matrices, parameter_free)
 # Whose rules treat every number alike, whatever leaf it lies in.
 ELEMENTWISE = (*descent.OPTIMIZERS, *signs.OPTIMIZERS, *adaptive.OPTIMIZERS)
 OPTIMIZERS = tuple(factory for family in FAMILIES for factory in family.OPTIMIZERS)
@@ -94,6 +96,7 @@ __all__ = [
     "AdaBeliefState",
     "AdaGradState",
     "AdadeltaState",
+    "AdafactorState",
     "AdamState",
     "AdamWState",
     "AdamaxState",
@@ -101,6 +104,7 @@ __all__ = [
     "AdemamixState",
     "AdoptState",
     "AmsGradState",
+    "DogState",
     "LambState",
     "LarsState",
     "LionState",
@@ -108,6 +112,7 @@ __all__ = [
     "MuonState",
     "NadamState",
     "NesterovState",
+    "ProdigyState",
     "PsgdKronState",
     "RAdamState",
     "RmsPropState",
@@ -119,6 +124,7 @@ __all__ = [
     "YogiState",
     "adabelief",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
@@ -127,6 +133,7 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "dog",
     "lamb",
     "lars",
     "lion",
@@ -134,6 +141,7 @@ __all__ = [
     "muon",
     "nadam",
     "nesterov",
+    "prodigy",
     "psgd_kron",
     "radam",
     "rmsprop",

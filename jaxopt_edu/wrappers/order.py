@@ -1,6 +1,7 @@
 """What may not stand inside of what, and the one line that says why.
 
-The `Step` of a wrapper bears the traits below as class attributes that are True; see core/composition.py.
+The `Step` of a wrapper bears the traits below as class attributes that are True (see core/composition.py),
+and an optimizer's page names them in `build(…, traits=(…))`.
 """
 
 import optax
@@ -27,6 +28,10 @@ REASONS = {
     "packs": "{name} inside has laid the leaves end to end already; once is enough.",
     "holds_parameters": (
         "{name} keeps parameters in its state, which bfloat16 would round; write {name}({owner}(…))."
+    ),
+    "measures_from_the_start": (
+        "{name} measures how far the parameters are from where they started, and bfloat16 would round the "
+        "start by more than its first steps are long; leave {owner} out."
     ),
 }
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxopt_edu.core import bias_correction, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.numerics import magnitude
 
 DECAYS = [0.0, 1e-8, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1 - 2**-20, 1 - 2**-24]
 STEPS = [1, 2, 3, 7, 10, 100, 1000, 10_000, 100_000, 1_000_000]
@@ -96,3 +97,11 @@ def test_squared_magnitude_is_real():
     np.testing.assert_allclose(squared_magnitude(z), np.abs(np.asarray(z)) ** 2, rtol=1e-6)
     np.testing.assert_array_equal(squared_magnitude(jnp.array([-3.0, 2.0])), [9, 4])
     assert jax.grad(lambda x: squared_magnitude(jnp.asarray(x, jnp.complex64)))(0.0) == 0
+
+
+def test_a_magnitude_has_no_slope_at_zero():
+    x = np.array([-np.inf, -3.0, -0.0, 0.0, 1e-30, np.inf, np.nan], np.float32)
+    np.testing.assert_array_equal(magnitude(jnp.asarray(x)), np.abs(x))
+    slopes = jax.vmap(jax.grad(magnitude))(jnp.array([-3.0, -0.0, 0.0, 2.0]))
+    np.testing.assert_array_equal(slopes, [-1, 0, 0, 1])
+    assert jax.grad(lambda x: magnitude(jnp.asarray(x, jnp.complex64)))(0.0) == 0

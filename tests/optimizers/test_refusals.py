@@ -67,7 +67,7 @@ def test_optax_broadcasts_them():
 def test_the_state_of_another_optimizer(row, around):
     opt = AROUND[around](row.build())
     for other in OPTIMIZERS:
-        if other.name == row.name:
+        if other.name == row.name or (around == "wrappers" and "half_state" in other.refused):
             continue
         state = AROUND[around](other.build()).init(PARAMS)
         message = (

@@ -32,7 +32,9 @@ class Row(NamedTuple):
     static: dict[str, Any] = {}  # arguments that are no numbers  # noqa: RUF012
     further: tuple[str, ...] = ()  # fields of the state that come after those of memory
     hidden: int = 0  # what the formula remembers besides, as the last of its memory
-    refused: dict[str, str] = {}  # contract tests that have no meaning for it, and why  # noqa: RUF012
+    whole: bool = False  # its formula is for all parameters at once, of which it takes a number
+    # Contract tests, or half_state, that have no meaning for it, and why.
+    refused: dict[str, str] = {}  # noqa: RUF012
 
     def build(self, **changes: Any) -> jo.Optimizer:
         """The optimizer with the table's hyperparameters, or with some of them changed."""
