@@ -27,7 +27,7 @@ def repository_text():
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def init(key, characters):
+def init(key, characters, width=WIDTH):
     keys = iter(jax.random.split(key, 2 + 4 * BLOCKS))
 
     def matrix(rows, columns, scale=1.0):
@@ -36,19 +36,19 @@ def init(key, characters):
     def block():
         small = (2 * BLOCKS) ** -0.5  # the residual stream is a sum of so many terms
         return {
-            "attention_norm": jnp.ones(WIDTH),
-            "queries_keys_values": matrix(WIDTH, 3 * WIDTH),
-            "attention_out": matrix(WIDTH, WIDTH, small),
-            "hidden_norm": jnp.ones(WIDTH),
-            "hidden_in": matrix(WIDTH, 4 * WIDTH),
-            "hidden_out": matrix(4 * WIDTH, WIDTH, small),
+            "attention_norm": jnp.ones(width),
+            "queries_keys_values": matrix(width, 3 * width),
+            "attention_out": matrix(width, width, small),
+            "hidden_norm": jnp.ones(width),
+            "hidden_in": matrix(width, 4 * width),
+            "hidden_out": matrix(4 * width, width, small),
         }
 
     return {
-        "characters": 0.02 * jax.random.normal(next(keys), (characters, WIDTH)),
+        "characters": 0.02 * jax.random.normal(next(keys), (characters, width)),
         "blocks": [block() for _ in range(BLOCKS)],
-        "last_norm": jnp.ones(WIDTH),
-        "logits": matrix(WIDTH, characters),
+        "last_norm": jnp.ones(width),
+        "logits": matrix(width, characters),
     }
 
 
@@ -67,8 +67,8 @@ def rotated(x):
 
 
 def attention(block, x):
-    """What each character takes over from those before it; x of shape (batch, length, WIDTH)."""
-    shape = (*x.shape[:-1], 3, HEADS, WIDTH // HEADS)
+    """What each character takes over from those before it; x of shape (batch, length, width)."""
+    shape = (*x.shape[:-1], 3, HEADS, x.shape[-1] // HEADS)
     queries, keys, values = jnp.moveaxis((x @ block["queries_keys_values"]).reshape(shape), -3, 0)
     attended = jax.nn.dot_product_attention(rotated(queries), rotated(keys), values, is_causal=True)
     return attended.reshape(x.shape) @ block["attention_out"]
@@ -90,9 +90,10 @@ def loss_fn(params, text):
     return optax.softmax_cross_entropy_with_integer_labels(logits, text[:, 1:]).mean()
 
 
-def random_windows(text, key):
-    starts = jax.random.randint(key, (BATCH_SIZE, 1), 0, len(text) - CONTEXT)
-    return text[starts + jnp.arange(CONTEXT + 1)]
+def random_windows(text, key, context=CONTEXT):
+    """As many characters as the context, and the one that comes next."""
+    starts = jax.random.randint(key, (BATCH_SIZE, 1), 0, len(text) - context)
+    return text[starts + jnp.arange(context + 1)]
 
 
 @jax.jit

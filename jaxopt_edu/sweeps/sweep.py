@@ -102,7 +102,8 @@ def sweep(
             beginning, since only the best ones' states are kept; until all are, the folder has the shorter
             result. The same bits as if it had been begun with so many steps, and the same every.
         devices: what to run on; None for all, those of other processes of `jax.distributed` included.
-        chunk_size: how many runs at once; "auto" takes what fits into memory.
+        chunk_size: how many runs at once; "auto" takes what fits into memory. 1 suits optimizers that do
+            something costly now and then, such as `soap`: side by side all runs pay for it at every step.
         progress: show how many runs there will be and a progress bar; None for where standard error is a
             terminal. A function instead is called with the steps that all runs have made together, and the
             best value so far.

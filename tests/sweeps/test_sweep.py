@@ -1,6 +1,7 @@
 """A sweep is what one would get run by run: paired, reproducible, and no run touches another."""
 
 import os
+from functools import partial
 from typing import Any
 
 import jax
@@ -97,6 +98,23 @@ def test_the_chunk_size_changes_no_more_than_rounding(result, chunk_size):
     for name, values in result.curves.items():
         np.testing.assert_allclose(cut.curves[name], values, rtol=TOLERANCE)
     assert [best.number for best in cut.top] == [best.number for best in result.top]
+
+
+def test_alone_a_run_pays_only_for_the_branch_that_it_takes():
+    calls = []
+
+    def update(updates, state, params=None):
+        del params
+        costly = partial(jax.debug.callback, lambda: calls.append(1))
+        jax.lax.cond(state % 4 == 0, costly, lambda: None)
+        return jax.tree.map(lambda g: -0.1 * g, updates), state + 1
+
+    now_and_then = optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
+    alone = {"seeds": 1, "steps": 8, "every": 8, "devices": jax.devices()[:1]}
+    found = run([now_and_then], **alone, chunk_size=1)
+    assert len(calls) == 2
+    expected = run([jo.sgd(0.1)], **alone)
+    np.testing.assert_allclose(found.curves["loss"], expected.curves["loss"], rtol=TOLERANCE)
 
 
 def test_seeds_of_ones_own_and_more_seeds_than_settings(result):

@@ -23,7 +23,7 @@ What it repairs: Shampoo's roots, which are slow and want float64. What it costs
 + b² numbers of memory (Adam: 2ab), 4ab(a + b) operations at every step to whiten, and about as many again,
 with two triangular solves, where Q learns. Usual is to learn at every step at first and seldom later: give
 `probability` a schedule that falls to 0.03 within the first thousands. Under `jax.vmap` over optimizers
-every step pays for learning.
+every step pays for learning; `sweep(…, chunk_size=1)` goes without.
 
 The noise comes from `seed` and the count alone, so that a run can be repeated and resumed; a matrix that
 has seen only zeros learns nothing (without that its Q would grow by μ at every step, as the official code's

@@ -20,7 +20,8 @@ What it repairs: AdaGrad's (and Adam's) blindness to directions that are no axes
 and b, ab + 2a² + 2b² numbers of memory (Adam: 2ab), two products and two turns of 2ab(a + b) operations in
 all at every step, and two eigendecompositions (some 10a³ each) every f-th. Those are slow on accelerators,
 and a large f makes old roots: SOAP bears it better. Under `jax.vmap` over optimizers each has its own
-count, and an eigendecomposition is paid at every step. With φ = 0 steps fade as AdaGrad's do.
+count, and an eigendecomposition is paid at every step (but not by `sweep(…, chunk_size=1)`). With φ = 0
+steps fade as AdaGrad's do.
 
 In float32 an eigenvalue that is 1e-7 of the largest is a rounding, and its quarter root is 50 times the
 largest's: ε should not be far below that part of L. Where an eigenvalue is 0 and ε too, nothing moves.

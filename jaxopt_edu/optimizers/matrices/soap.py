@@ -25,8 +25,8 @@ matters little. What it costs: for a matrix with sides a and b, 2ab + 2a² + 2b�
 2ab; three times as much for a square), 4 turns of 2ab(a + b) operations and two products of as many
 together at every step, and two QRs of (4/3)a³ every f-th. QRs are slow on accelerators; f = 10 hides them,
 but under `jax.vmap` over optimizers, where each has its own count, the compiler cannot know that all of
-them skip the QR together, and both a QR and an eigendecomposition are paid at every step: sweep with few
-members, or loop.
+them skip the QR together, and both a QR and an eigendecomposition are paid at every step: give `sweep`
+chunk_size=1, which runs one after another.
 
 Derivatives of a training run by SOAP's hyperparameters take the bases for constants: where eigenvalues are
 equal they have no derivative. The step itself and its averages are differentiated exactly.

@@ -147,6 +147,12 @@ def advance(
         def one(lane: Lanes, optimizer: Optimizer, entries: Any) -> tuple[Lanes, Record]:
             return _stretch(lane, optimizer, objective, entries, first, steps, rules)
 
+        if lanes.diverged_at.shape == (1, 1):
+            # Under vmap a lax.cond pays for both of its branches, even for a single run.
+            lane = jax.tree.map(lambda leaf: leaf[0, 0], lanes)
+            optimizer = jax.tree.map(lambda leaf: leaf[0], settings)
+            made = one(lane, optimizer, jax.tree.map(lambda leaf: leaf[:, 0], entries))
+            return jax.tree.map(lambda leaf: leaf[None, None], made)
         over_seeds = jax.vmap(one, in_axes=(0, None, 1))
         return jax.vmap(over_seeds, in_axes=(0, 0, None))(lanes, settings, entries)
 
