@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import memory, packing, precision, start, step, sweep
+from tests.benchmarks import growth, memory, packing, precision, start, step, sweep
 from tests.benchmarks.output import Bars, Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
 from tests.benchmarks.sweep_rivals import Case, Server
@@ -128,6 +128,23 @@ def test_memory_counts_parameters_gradients_and_state():
     assert measured["state"] == 8
     assert 16 <= measured["xla"] < 17  # with the gradient; parameters and state are updated in place
     assert memory.report([measured]).rows[0][0] == "adam"
+
+
+@pytest.mark.slow
+def test_growth_is_shown_for_runs_structures_and_steps(monkeypatch):
+    monkeypatch.setattr(growth, "EVERY", 10)
+    swept = [growth.measure_runs(count) for count in (2, 3)]
+    assert [each["runs"] for each in swept] == [2, 3]
+    kinds = growth.measure_structures((1, 2))
+    assert [each["structures"] for each in kinds] == [1, 2]
+    assert kinds[0]["peak"] <= kinds[1]["peak"]
+    fitted = growth.measure_steps((40, 80))
+    assert [each["steps"] for each in fitted] == [40, 80]
+    for each in fitted:
+        assert 40 < each["bytes"] < 10_000  # ten losses and the checkpoint
+    reports = growth.report_runs(swept), growth.report_structures(kinds), growth.report_steps(fitted)
+    for report in reports:
+        assert {len(row) for row in report.rows} == {len(report.columns)}
 
 
 def test_the_picture_of_sweeps_shows_all_that_was_measured():
