@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_edu.core.arguments import checked_function
-from jaxopt_edu.core.checks import Limit, check_gradient_dtypes, check_parameters
+from jaxopt_edu.core.checks import Limit, check_parameters
 from jaxopt_edu.core.composition import as_pytree, is_transform
 from jaxopt_edu.core.evaluation import evaluates_elsewhere, evaluation_params
 from jaxopt_edu.core.matrices import Axes, MatrixAxes, matrix_axes
@@ -120,7 +120,6 @@ class MatricesUpdate:
         **values: Any,
     ) -> tuple["chex.ArrayTree", Any]:
         """One step of the page, and one of its companion."""
-        check_gradient_dtypes(gradients)
         matrices, rest = split(gradients, axes)
         own_params, other_params = split(params, axes)
         updates, new = self.update(matrices, state, own_params, axes=axes, **values)

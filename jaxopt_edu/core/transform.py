@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxopt_edu.core.checks import (
     Limit,
     check_given,
+    check_gradient_dtypes,
     check_kinds,
     check_matches,
     check_state,
@@ -174,6 +175,7 @@ class Page:
     ) -> tuple["chex.ArrayTree", Any]:
         """One step: gradients in, updates out. Extra arguments that optax passes along are let through."""
         values = self.values(keywords, state) | dict(self.static)
+        check_gradient_dtypes(updates)
         if params is not None:
             check_matches("gradient", updates, "parameter", params)
             check_kinds(updates, params)

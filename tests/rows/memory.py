@@ -98,6 +98,7 @@ ROWS = (
         refused=WHOLE_ARRAYS
         | {
             "test_it_halves_the_state": BY_ROWS,
+            "test_its_steps_are_those_of_float32_in_the_mean": "its average of ones is 1 from the first step",
             "test_tree_map_params_finds_what_mirrors_the_parameters": BY_ROWS,
             "test_the_state_lies_where_the_parameters_lie": BY_ROWS,
         },
