@@ -17,7 +17,15 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+# The others take a second or two.
+LONG_SNIPPETS = (ROOT / "jaxopt_edu" / "sweeps" / "README.md",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page in LONG_SNIPPETS else ()) for page in PAGES],
+    ids=lambda page: page.parent.name,
+)
 def test_python_snippets_run_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # As a reader's own process would: JAX's defaults, not the strict ones of these tests.
     snippets = blocks(page, "python")

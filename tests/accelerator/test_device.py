@@ -15,6 +15,8 @@ from jaxopt_edu.problems import mlp
 from jaxopt_edu.wrappers.half_state import stochastic_round
 from tests.registry import each_optimizer
 
+# By default their kind is tested on the CPU elsewhere.
+pytestmark = pytest.mark.slow
 KEY = jax.random.key(0)
 HERE, CPU = jax.devices()[0], jax.devices("cpu")[0]
 PARAMS = {

@@ -50,6 +50,7 @@ def tiny(leaves):
     return step.numbers([(3,)] * leaves, seed=0), step.numbers([(3,)] * leaves, seed=1)
 
 
+@pytest.mark.slow
 def test_a_step_of_many_small_leaves_has_all_rivals():
     measured = step.cell(named("adam"), "tiny", *tiny(4), 1e9, repeats=2)
     ours = [step.OURS, step.OPTAX, step.PACKED, step.CARRIED]
@@ -67,6 +68,7 @@ def test_a_rival_that_computes_something_else_is_not_timed():
         step.cell(row, "tiny", *tiny(1), 1e9, repeats=1)
 
 
+@pytest.mark.slow
 def test_packing_is_compared_for_whole_steps_alone_and_side_by_side():
     model = packing.sums(jnp.square, "w²", 3, 4, 2)
     measured = [packing.measure(each, 2) for each in (model, model._replace(runs=2))]

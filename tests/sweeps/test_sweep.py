@@ -282,6 +282,7 @@ def test_it_says_how_many_runs_there_will_be(capfd):
     assert "96/96" in error
 
 
+@pytest.mark.slow
 def test_without_jit_it_gives_the_same_runs():
     arguments: dict[str, Any] = {"steps": 2, "every": 1, "batch_size": BATCH}
     expected = jo.sweep(loss_fn, init, SGDS[:2], DATA, **arguments)

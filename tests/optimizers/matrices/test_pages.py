@@ -188,6 +188,7 @@ def test_zero_and_rank_deficient_gradients_are_finite(page, dtype):
         chex.assert_tree_all_finite(path(page.build(eps=0.0), params, gradients))
 
 
+@pytest.mark.slow
 @each_page
 def test_hypergradients_are_finite(page):
     """Through steps of a matrix of rank one, of equal singular values, and of zeros."""
