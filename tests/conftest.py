@@ -1,7 +1,10 @@
 """What holds in every test: strict dtypes and ranks, and x64 only where a test asks for it."""
 
+import argparse
 import os
+import re
 import signal
+import zlib
 
 # Before JAX wakes up: eight devices, for the tests of sharded state.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
@@ -23,6 +26,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("compiled")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+LACKED = "jaxopt_edu/lacked"  # in pytest's cache
 
 
 @pytest.fixture
@@ -56,27 +62,60 @@ def pytest_addoption(parser):
         action="store_true",
         help="try every optimizer beyond the textbook's seven in every case of a slow contract test",
     )
+    parser.addoption(
+        "--share",
+        type=_share,
+        default=(1, 1),
+        metavar="K/N",
+        help="run the K-th of N parts of the tests: a sample, the same on every machine",
+    )
+    parser.addoption(
+        "--lacked", action="store_true", help="run what the last run skipped, as a library was not installed"
+    )
+
+
+def _share(words: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", words)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"--share {words}: takes K/N with K from 1 to N, such as 1/3")
+    return int(found[1]), int(found[2])
 
 
 def pytest_collection_modifyitems(config, items):
-    """Try those optimizers in one case of each slow contract test, each in another one, to bound the time.
+    """Leave out what no option asks for."""
+    left_out = set() if config.getoption("--every-case") else _further_cases(items)
+    part, parts = config.getoption("--share")
+    left_out |= {item for item in items if zlib.crc32(item.nodeid.encode()) % parts != part - 1}
+    if config.getoption("--lacked"):
+        lacked = set(config.cache.get(LACKED, []))
+        left_out |= {item for item in items if item.nodeid not in lacked}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
-    Cases differ in what is common to all pages (a kind of tree, of number, of wrapper).
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Remember which tests lacked a library."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    lacked = [report.nodeid for report in skipped if "could not import" in str(report.longrepr)]
+    config.cache.set(LACKED, lacked)
+
+
+def _further_cases(items):
+    """All but one case of each slow contract test for those optimizers, to bound the time.
+
+    For each optimizer another one. Cases differ in what is common to all pages: a kind of tree, of number, of
+    wrapper.
     """
-    if config.getoption("--every-case"):
-        return
     contracts: dict = {}
     for item in items:
         row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
         if isinstance(row, Row) and not row.in_story and item.get_closest_marker("slow"):
             rows = contracts.setdefault((item.path, item.originalname), {})
             rows.setdefault(row.name, []).append(item)
-    left_out = {
+    return {
         case
         for rows in contracts.values()
         for turn, cases in enumerate(rows.values())
         for place, case in enumerate(cases)
         if place != turn % len(cases)
     }
-    config.hook.pytest_deselected(items=list(left_out))
-    items[:] = [item for item in items if item not in left_out]
