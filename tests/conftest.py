@@ -60,7 +60,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--every-case",
         action="store_true",
-        help="try every optimizer beyond the textbook's seven in every case of a slow contract test",
+        help="try every optimizer in every case of a contract test, by default or where slow tests run",
     )
     parser.addoption(
         "--share",
@@ -81,9 +81,12 @@ def _share(words: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(config, items):
     """Leave out what no option asks for."""
-    left_out = set() if config.getoption("--every-case") else _further_cases(items)
+    left_out = set()
+    if not config.getoption("--every-case"):
+        left_out = _bound_contracts(items)
     part, parts = config.getoption("--share")
     left_out |= {item for item in items if zlib.crc32(item.nodeid.encode()) % parts != part - 1}
     if config.getoption("--lacked"):
@@ -93,29 +96,35 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left_out]
 
 
+def _bound_contracts(items):
+    """Bound the products of optimizers and cases (of trees, of numbers, of wrappers) that all pages share.
+
+    The textbook's seven are tried in a third of the cases by default, each in others, and in the rest where
+    slow tests run. Those beyond them, whose contracts are slow, are tried in one case there, each in another.
+
+    Returns:
+        What is left out.
+    """
+    contracts: dict = {}
+    for item in items:
+        row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
+        slow = item.get_closest_marker("slow") is not None
+        if isinstance(row, Row) and row.in_story != slow:
+            rows = contracts.setdefault((item.path, item.originalname, slow), {})
+            rows.setdefault(row.name, []).append(item)
+    left_out = set()
+    for (*_, slow), rows in contracts.items():
+        for turn, cases in enumerate(rows.values()):
+            for place, case in enumerate(cases):
+                if slow and place != turn % len(cases):
+                    left_out.add(case)
+                elif not slow and len(cases) > 2 and place % 3 != turn % 3:
+                    case.add_marker(pytest.mark.slow)
+    return left_out
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Remember which tests lacked a library."""
     skipped = terminalreporter.stats.get("skipped", [])
     lacked = [report.nodeid for report in skipped if "could not import" in str(report.longrepr)]
     config.cache.set(LACKED, lacked)
-
-
-def _further_cases(items):
-    """All but one case of each slow contract test for those optimizers, to bound the time.
-
-    For each optimizer another one. Cases differ in what is common to all pages: a kind of tree, of number, of
-    wrapper.
-    """
-    contracts: dict = {}
-    for item in items:
-        row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
-        if isinstance(row, Row) and not row.in_story and item.get_closest_marker("slow"):
-            rows = contracts.setdefault((item.path, item.originalname), {})
-            rows.setdefault(row.name, []).append(item)
-    return {
-        case
-        for rows in contracts.values()
-        for turn, cases in enumerate(rows.values())
-        for place, case in enumerate(cases)
-        if place != turn % len(cases)
-    }
