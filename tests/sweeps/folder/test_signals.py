@@ -29,10 +29,16 @@ def sending(number, after):
     return report
 
 
-@pytest.mark.parametrize("after", [1, 40, 70, 130])
-def test_ctrl_c_at_any_evaluation_loses_nothing(tmp_path, capsys, after):
+@pytest.fixture(scope="module")
+def whole():
+    """A sweep's arguments and its result where nothing comes in between."""
     given = {"optimizers": ADAMS + SGDS, "prune": PRUNED, "every": 2}
-    expected = run(**given)
+    return given, run(**given)
+
+
+@pytest.mark.parametrize("after", [1, 40, 70, 130])
+def test_ctrl_c_at_any_evaluation_loses_nothing(tmp_path, capsys, whole, after):
+    given, expected = whole
     with pytest.raises(
         KeyboardInterrupt, match=r"sweep stopped after .* of 192 steps: .*resume=True"
     ) as caught:
