@@ -84,7 +84,8 @@ def _in_composition(optimizer: Any, transforms: Any, state: Any, params: Any) ->
 
 
 def _transforms(arguments: dict[str, Any]) -> list[optax.GradientTransformation]:
-    return [value for value in arguments.values() if isinstance(value, optax.GradientTransformation)]
+    is_transform = lambda node: isinstance(node, optax.GradientTransformation)  # noqa: E731
+    return [leaf for leaf in jax.tree.leaves(arguments, is_leaf=is_transform) if is_transform(leaf)]
 
 
 def _state_of(optimizer: Any, inner: Any, state: Any, params: Any) -> Any:

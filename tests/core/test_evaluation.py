@@ -118,11 +118,18 @@ def test_the_state_of_another_optimizer_is_refused():
         jo.evaluation_params(averaging(), jo.adam().init(PARAMS), PARAMS)
 
 
-def test_a_lifted_transform_that_hides_the_state_says_so():
-    opt = jo.lift(optax.masked)(averaging(), mask={"w": True, "none": None, "b": False})
-    with pytest.raises(
-        ValueError, match=r"0 parts of the state given, a MaskedState, are .*its own part of the"
-    ):
+@pytest.mark.parametrize(
+    "opt",
+    [
+        jo.lift(optax.masked)(averaging(), mask={"w": True, "none": None, "b": False}),
+        jo.lift(optax.partition)(
+            {"one": averaging(), "other": jo.sgd()}, {"w": "one", "none": None, "b": "other"}
+        ),
+    ],
+    ids=["masked", "among others"],
+)
+def test_a_lifted_transform_that_hides_the_state_says_so(opt):
+    with pytest.raises(ValueError, match=r"0 parts of the state given, an? \w+, are .*its own part of the"):
         jo.evaluation_params(opt, opt.init(PARAMS), PARAMS)
 
 
