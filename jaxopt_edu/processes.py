@@ -1,5 +1,7 @@
 """Several processes at one run: the first one writes, all wait for it, and all hear how it went."""
 
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,12 +36,14 @@ class Peers:
     def __init__(self, folder: Path, who: str) -> None:
         self.folder, self.who = folder, who
         self._lock: FolderLock | None = None
-        self._lost = False
+        self._lost = self._without_the_first = False
 
     def join(self) -> None:
         """Let the others see this process; all of them have to call it. Nothing happens if it is alone."""
         if jax.process_count() > 1:
             done_by_all(f"be seen in {self.folder}", self._take, lambda _: 0)
+            if not is_first():
+                threading.Thread(target=self._watch_the_first, daemon=True).start()
 
     def _take(self) -> None:
         if not self.folder.is_dir():
@@ -49,6 +53,21 @@ class Peers:
             )
         self._lock = self._lock_of(jax.process_index())
         self._lock.take()
+
+    def _watch_the_first(self) -> None:
+        # JAX's service lives in process 0, and a few milliseconds after its end JAX aborts the others from a
+        # thread in C++, of which Python hears nothing; a lock is freed at once.
+        died = self._lock_of(0).outlives_its_holder()
+        if died and self._lock is not None:
+            self._without_the_first = True
+            print(self._farewell("process 0"), file=sys.stderr, flush=True)
+
+    def _farewell(self, which: str) -> str:
+        count, own = jax.process_count(), jax.process_index()
+        return (
+            f"{self.who}: {which} of {count} has ended, and process {own} cannot go on without; what was "
+            f"written into {self.folder} is kept: start all {count} again with resume=True."
+        )
 
     def leave(self) -> None:
         """Let the others see it no more; one that goes because another was lost stays in sight to its end."""
@@ -71,15 +90,14 @@ class Peers:
         count, own = jax.process_count(), jax.process_index()
         gone = [str(each) for each in range(count) if each != own and self._is_gone(each)]
         which = f"process {' and '.join(gone)}" if gone else "another process"
-        raise LostProcessError(
-            f"{self.who}: {which} of {count} has ended, and process {own} cannot go on without; what was "
-            f"written into {self.folder} is kept: start all {count} again with resume=True."
-        ) from error
+        raise LostProcessError(self._farewell(which)) from error
 
     def _lock_of(self, process: int) -> FolderLock:
         return FolderLock(self.folder, self.who, f".process-{process}.lock")
 
     def _is_gone(self, process: int) -> bool:
+        if process == 0 and self._without_the_first:
+            return True
         lock = self._lock_of(process)
         try:
             lock.take()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -161,3 +162,27 @@ def test_a_holder_that_has_not_said_who_it_is(lock, tmp_path, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     (tmp_path / LOCK).write_bytes(b"")
     assert "another process is writing into" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, None])
+def test_a_lock_tells_whether_its_holder_was_killed(tmp_path, ending):
+    source = HOLD.replace("time.sleep(60)", "sys.stdin.read(); lock.release()")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", source, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    told = []
+    waiting = threading.Thread(target=lambda: told.append(FolderLock(tmp_path, "fit").outlives_its_holder()))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    if ending is not None:
+        holder.send_signal(ending)
+    holder.communicate()
+    waiting.join(10)
+    assert told == [ending is not None]
+
+
+def test_a_lock_that_nobody_holds_has_no_holder_to_outlive(tmp_path):
+    assert FolderLock(tmp_path, "fit").outlives_its_holder() is False

@@ -85,6 +85,29 @@ class FolderLock:
         os.pwrite(self._descriptor, json.dumps(_about_this_process()).encode(), 0)
         HELD.add(self)
 
+    def outlives_its_holder(self) -> bool:
+        """Wait until nobody holds the lock any more.
+
+        Returns:
+            Whether its holder ended without releasing it, killed for example. False at once where there is no
+            lock to wait for.
+        """
+        if fcntl is None:
+            return False
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            return _is_at(descriptor, self.path)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            return False  # whoever took it has been warned
+        finally:
+            os.close(descriptor)
+
     def check(self) -> None:
         """Make sure before a write that the folder is still there and still this process's.
 
