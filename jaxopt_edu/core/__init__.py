@@ -22,6 +22,7 @@ from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.partitioning import partition
 from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.reductions import norm, ratio_or_one, tree_dot, tree_norm, tree_sum, tree_zero
+from jaxopt_edu.core.stepping import step_leaves, weight_sums
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import WeightSum, first_count, map_point, map_rule, next_count, zeros_like
 
@@ -65,12 +66,14 @@ __all__ = [
     "squared_magnitude",
     "squared_root",
     "stack",
+    "step_leaves",
     "tree_dot",
     "tree_norm",
     "tree_sum",
     "tree_zero",
     "uniform",
     "unstack",
+    "weight_sums",
     "with_fewer_rows",
     "zeros_like",
 ]

@@ -5,7 +5,7 @@ import optax
 
 import jaxopt_edu as jo
 from jaxopt_edu import optimizers
-from tests.rows.adaptive import adam_formula
+from tests.rows.adaptive_formulas import adam_formula
 from tests.rows.row import Array, Row
 
 

@@ -26,8 +26,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -93,16 +94,10 @@ def init(params: "chex.ArrayTree") -> AdadeltaState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: AdadeltaState,
-    *,
-    learning_rate: ValueInForce,
-    rho: ValueInForce,
-    eps: ValueInForce,
+    gradients: "chex.ArrayTree", state: AdadeltaState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", AdadeltaState]:
     """One step of the rule on every leaf."""
-    updates, h, u = map_rule(rule, gradients, state.h, state.u, learning_rate=learning_rate, rho=rho, eps=eps)
-    return updates, AdadeltaState(next_count(state.count), h, u)
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(

@@ -26,8 +26,9 @@ from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -84,11 +85,10 @@ def init(params: "chex.ArrayTree") -> AdaGradState:
 
 
 def update(
-    gradients: "chex.ArrayTree", state: AdaGradState, *, learning_rate: ValueInForce, eps: ValueInForce
+    gradients: "chex.ArrayTree", state: AdaGradState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", AdaGradState]:
     """One step of the rule on every leaf."""
-    updates, h = map_rule(rule, gradients, state.h, learning_rate=learning_rate, eps=eps)
-    return updates, AdaGradState(next_count(state.count), h)
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(

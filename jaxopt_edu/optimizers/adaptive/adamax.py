@@ -26,8 +26,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, magnitude
+from jaxopt_edu.core.stepping import step_leaves, weight_sums
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -113,28 +114,11 @@ def init(params: "chex.ArrayTree") -> AdamaxState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: AdamaxState,
-    *,
-    learning_rate: ValueInForce,
-    b1: ValueInForce,
-    b2: ValueInForce,
-    eps: ValueInForce,
+    gradients: "chex.ArrayTree", state: AdamaxState, *, b1: ValueInForce, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", AdamaxState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m, u = map_rule(
-        rule,
-        gradients,
-        state.m,
-        state.u,
-        learning_rate=learning_rate,
-        b1=b1,
-        b2=b2,
-        eps=eps,
-        one_minus_b1_t=WeightSum(b1, t),
-    )
-    return updates, AdamaxState(t, m, u)
+    sums = weight_sums(next_count(state.count), b1=b1)
+    return step_leaves(rule, gradients, state, b1=b1, **sums, **hyperparameters)
 
 
 def rule(

@@ -32,8 +32,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves, weight_sums
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -145,24 +146,10 @@ def update(
 ) -> tuple["chex.ArrayTree", AdanState]:
     """One step of the rule on every leaf."""
     t = next_count(state.count)
-    updates, m, v, n, last = map_rule(
-        rule,
-        gradients,
-        state.m,
-        state.v,
-        state.n,
-        state.last,
-        params=params,
-        b1=b1,
-        b2=b2,
-        b3=b3,
-        **hyperparameters,
-        t=t,
-        one_minus_b1_t=WeightSum(b1, t),
-        one_minus_b2_t=WeightSum(b2, t),
-        one_minus_b3_t=WeightSum(b3, t),
+    sums = weight_sums(t, b1=b1, b2=b2, b3=b3)
+    return step_leaves(
+        rule, gradients, state, params=params, b1=b1, b2=b2, b3=b3, **sums, t=t, **hyperparameters
     )
-    return updates, AdanState(t, m, v, n, last)
 
 
 def rule(

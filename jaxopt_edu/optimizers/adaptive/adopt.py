@@ -34,8 +34,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import clip_magnitude, divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -108,28 +109,10 @@ def init(params: "chex.ArrayTree") -> AdoptState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: AdoptState,
-    *,
-    learning_rate: ValueInForce,
-    b1: ValueInForce,
-    b2: ValueInForce,
-    eps: ValueInForce,
+    gradients: "chex.ArrayTree", state: AdoptState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", AdoptState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m, v = map_rule(
-        rule,
-        gradients,
-        state.m,
-        state.v,
-        learning_rate=learning_rate,
-        b1=b1,
-        b2=b2,
-        eps=eps,
-        t=t,
-    )
-    return updates, AdoptState(t, m, v)
+    return step_leaves(rule, gradients, state, t=next_count(state.count), **hyperparameters)
 
 
 def rule(

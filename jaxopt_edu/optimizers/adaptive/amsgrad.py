@@ -34,8 +34,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves, weight_sums
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -126,27 +127,13 @@ def update(
     gradients: "chex.ArrayTree",
     state: AmsGradState,
     *,
-    learning_rate: ValueInForce,
     b1: ValueInForce,
     b2: ValueInForce,
-    eps: ValueInForce,
+    **hyperparameters: ValueInForce,
 ) -> tuple["chex.ArrayTree", AmsGradState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m, v, v_max = map_rule(
-        rule,
-        gradients,
-        state.m,
-        state.v,
-        state.v_max,
-        learning_rate=learning_rate,
-        b1=b1,
-        b2=b2,
-        eps=eps,
-        one_minus_b1_t=WeightSum(b1, t),
-        one_minus_b2_t=WeightSum(b2, t),
-    )
-    return updates, AmsGradState(t, m, v, v_max)
+    sums = weight_sums(next_count(state.count), b1=b1, b2=b2)
+    return step_leaves(rule, gradients, state, b1=b1, b2=b2, **sums, **hyperparameters)
 
 
 def rule(

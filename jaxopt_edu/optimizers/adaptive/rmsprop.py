@@ -26,8 +26,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -89,16 +90,10 @@ def init(params: "chex.ArrayTree") -> RmsPropState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: RmsPropState,
-    *,
-    learning_rate: ValueInForce,
-    decay: ValueInForce,
-    eps: ValueInForce,
+    gradients: "chex.ArrayTree", state: RmsPropState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", RmsPropState]:
     """One step of the rule on every leaf."""
-    updates, h = map_rule(rule, gradients, state.h, learning_rate=learning_rate, decay=decay, eps=eps)
-    return updates, RmsPropState(next_count(state.count), h)
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(

@@ -31,8 +31,9 @@ import jax.numpy as jnp
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, uniform
 from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -119,30 +120,10 @@ def init(params: "chex.ArrayTree") -> RpropState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: RpropState,
-    *,
-    learning_rate: ValueInForce,
-    eta_minus: ValueInForce,
-    eta_plus: ValueInForce,
-    min_step_size: ValueInForce,
-    max_step_size: ValueInForce,
+    gradients: "chex.ArrayTree", state: RpropState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", RpropState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, delta, last = map_rule(
-        rule,
-        gradients,
-        state.delta,
-        state.last,
-        learning_rate=learning_rate,
-        eta_minus=eta_minus,
-        eta_plus=eta_plus,
-        min_step_size=min_step_size,
-        max_step_size=max_step_size,
-        t=t,
-    )
-    return updates, RpropState(t, delta, last)
+    return step_leaves(rule, gradients, state, t=next_count(state.count), **hyperparameters)
 
 
 def rule(

@@ -25,8 +25,9 @@ import jax
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -91,13 +92,10 @@ def init(params: "chex.ArrayTree") -> MomentumState:
 
 
 def update(
-    gradients: "chex.ArrayTree", state: MomentumState, *, learning_rate: ValueInForce, momentum: ValueInForce
+    gradients: "chex.ArrayTree", state: MomentumState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", MomentumState]:
     """One step of the rule on every leaf."""
-    updates, velocity = map_rule(
-        rule, gradients, state.velocity, learning_rate=learning_rate, momentum=momentum
-    )
-    return updates, MomentumState(next_count(state.count), velocity)
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(

@@ -22,8 +22,9 @@ import jax
 from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform
 from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count
+from jaxopt_edu.core.trees import ValueInForce, first_count
 
 if TYPE_CHECKING:
     import chex
@@ -77,11 +78,10 @@ def init(params: "chex.ArrayTree") -> SgdState:
 
 
 def update(
-    gradients: "chex.ArrayTree", state: SgdState, *, learning_rate: ValueInForce
+    gradients: "chex.ArrayTree", state: SgdState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", SgdState]:
     """One step of the rule on every leaf."""
-    updates = map_rule(rule, gradients, learning_rate=learning_rate)
-    return updates, SgdState(next_count(state.count))
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(g: jax.Array, *, learning_rate: jax.Array) -> jax.Array:

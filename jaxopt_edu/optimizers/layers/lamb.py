@@ -33,8 +33,9 @@ from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
 from jaxopt_edu.core.reductions import norm, ratio_or_one
+from jaxopt_edu.core.stepping import step_leaves, weight_sums
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, WeightSum, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, next_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -127,20 +128,8 @@ def update(
     **hyperparameters: ValueInForce,
 ) -> tuple["chex.ArrayTree", LambState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m, v = map_rule(
-        rule,
-        gradients,
-        state.m,
-        state.v,
-        params=params,
-        b1=b1,
-        b2=b2,
-        **hyperparameters,
-        one_minus_b1_t=WeightSum(b1, t),
-        one_minus_b2_t=WeightSum(b2, t),
-    )
-    return updates, LambState(t, m, v)
+    sums = weight_sums(next_count(state.count), b1=b1, b2=b2)
+    return step_leaves(rule, gradients, state, params=params, b1=b1, b2=b2, **sums, **hyperparameters)
 
 
 def rule(

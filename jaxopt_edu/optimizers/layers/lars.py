@@ -29,8 +29,9 @@ from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.reductions import norm, ratio_or_one
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -108,14 +109,10 @@ def init(params: "chex.ArrayTree") -> LarsState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: LarsState,
-    params: "chex.ArrayTree",
-    **hyperparameters: ValueInForce,
+    gradients: "chex.ArrayTree", state: LarsState, params: "chex.ArrayTree", **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", LarsState]:
     """One step of the rule on every leaf."""
-    updates, velocity = map_rule(rule, gradients, state.velocity, params=params, **hyperparameters)
-    return updates, LarsState(next_count(state.count), velocity)
+    return step_leaves(rule, gradients, state, params=params, **hyperparameters)
 
 
 def rule(

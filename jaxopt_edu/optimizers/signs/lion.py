@@ -29,8 +29,9 @@ import jax.numpy as jnp
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -112,28 +113,10 @@ def init(params: "chex.ArrayTree") -> LionState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: LionState,
-    params: "chex.ArrayTree",
-    *,
-    learning_rate: ValueInForce,
-    b1: ValueInForce,
-    b2: ValueInForce,
-    weight_decay: ValueInForce,
+    gradients: "chex.ArrayTree", state: LionState, params: "chex.ArrayTree", **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", LionState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m = map_rule(
-        rule,
-        gradients,
-        state.m,
-        params=params,
-        learning_rate=learning_rate,
-        b1=b1,
-        b2=b2,
-        weight_decay=weight_decay,
-    )
-    return updates, LionState(t, m)
+    return step_leaves(rule, gradients, state, params=params, **hyperparameters)
 
 
 def rule(

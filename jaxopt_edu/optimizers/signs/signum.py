@@ -27,8 +27,9 @@ import jax.numpy as jnp
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform, one_minus
 from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.core.stepping import step_leaves
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
-from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
+from jaxopt_edu.core.trees import ValueInForce, first_count, zeros_like
 
 if TYPE_CHECKING:
     import chex
@@ -100,22 +101,10 @@ def init(params: "chex.ArrayTree") -> SignumState:
 
 
 def update(
-    gradients: "chex.ArrayTree",
-    state: SignumState,
-    *,
-    learning_rate: ValueInForce,
-    momentum: ValueInForce,
+    gradients: "chex.ArrayTree", state: SignumState, **hyperparameters: ValueInForce
 ) -> tuple["chex.ArrayTree", SignumState]:
     """One step of the rule on every leaf."""
-    t = next_count(state.count)
-    updates, m = map_rule(
-        rule,
-        gradients,
-        state.m,
-        learning_rate=learning_rate,
-        momentum=momentum,
-    )
-    return updates, SignumState(t, m)
+    return step_leaves(rule, gradients, state, **hyperparameters)
 
 
 def rule(
