@@ -16,9 +16,9 @@ from jax.tree_util import Partial
 
 from jaxopt_edu import schedules
 from jaxopt_edu.core import partition
+from jaxopt_edu.core.chaining import chain
 from jaxopt_edu.core.composition import (
     WithConstants,
-    chain,
     member_names,
     members,
     own_constants,

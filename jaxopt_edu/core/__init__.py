@@ -1,7 +1,7 @@
 """What every optimizer is made of: build one, read it, change it, stack it, chain it."""
 
+from jaxopt_edu.core.chaining import chain
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit
-from jaxopt_edu.core.composition import chain
 from jaxopt_edu.core.distributions import (
     Distribution,
     choice,

@@ -15,8 +15,8 @@ import optax
 
 from jaxopt_edu.core.arguments import checked_function
 from jaxopt_edu.core.checks import Limit, check_parameters
-from jaxopt_edu.core.composition import as_pytree, is_transform
 from jaxopt_edu.core.evaluation import evaluates_elsewhere, evaluation_params
+from jaxopt_edu.core.foreign import as_pytree, is_transform
 from jaxopt_edu.core.matrices import Axes, MatrixAxes, matrix_axes
 from jaxopt_edu.core.paths import is_meant, leaf_name
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build

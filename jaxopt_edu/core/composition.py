@@ -1,4 +1,4 @@
-"""Chains of transforms that are still pytrees of all their numbers."""
+"""Transforms made of others that are still pytrees of all their numbers."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,82 +10,16 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import Limit, short
-from jaxopt_edu.core.extra import call_update, takes_any
-from jaxopt_edu.core.transform import Foreign, Hyperparameter, Optimizer, Page, checked_hyperparameter
+from jaxopt_edu.core.foreign import Transform, as_transform, init_leaf, is_transform, update_leaf
+from jaxopt_edu.core.transform import Hyperparameter, Optimizer, Page, checked_hyperparameter
 from jaxopt_edu.core.trees import ValueInForce
 
 if TYPE_CHECKING:
     import chex
 
 # The members of a composed transform, and their update functions: in order, or by name.
-Transform = optax.GradientTransformation | optax.MultiSteps
 Transforms = Sequence[Transform] | Mapping[Any, Any]
 UpdateFunctions = Any
-
-
-def chain(*transforms: Transform) -> Optimizer:
-    """Apply transforms one after another, as `optax.chain` does, and stay a pytree of their numbers.
-
-    Updates are those of `optax.chain(*transforms)` to the last bit, and so is the state: a tuple with
-    one entry a transform. A transform of optax's own keeps its numbers to itself (they are constants of
-    the chain); `lift(optax.clip_by_global_norm)(max_norm=1.0)` makes leaves of them.
-
-    Args:
-        *transforms: optimizers of this library, lifted ones, or any optax transforms.
-
-    Returns:
-        A transform whose leaves are the leaves of all transforms, in order.
-
-    Raises:
-        TypeError: an argument is not an optax transform.
-        ValueError: one that is not the last gives updates that must not be changed, as `compensated` does.
-
-    >>> import jax, jaxopt_edu as jo, optax
-    >>> opt = jo.chain(optax.clip_by_global_norm(1.0), jo.sgd(learning_rate=0.1))
-    >>> jax.tree.leaves(opt)
-    [0.1]
-    """
-    for transform in transforms[:-1]:
-        if is_transform(transform) and (name := bearer(as_transform(transform), "updates_are_final")):
-            raise ValueError(
-                f"chain: the updates of {name} have to be added to the parameters as they are; put it last, "
-                f"or write {name}(chain(…))."
-            )
-    return compose(chain, chain_init, ChainStep(), transforms)
-
-
-def chain_init(inits: Sequence[Callable], params: "chex.ArrayTree") -> tuple[Any, ...]:
-    """The states of all transforms of a chain."""
-    return tuple(init(params) for init in inits)
-
-
-@dataclass(frozen=True)
-class ChainStep:
-    """How a chain makes a step: the updates pass through all its transforms."""
-
-    def inner_states(self, state: Any, size: int) -> tuple[Any, ...]:
-        """The states of the transforms.
-
-        Raises:
-            ValueError: the state is not a tuple with one entry a transform.
-        """
-        if not isinstance(state, tuple) or hasattr(state, "_fields") or len(state) != size:
-            raise ValueError(
-                f"the chain was given a {type(state).__name__} as its state; it needs the tuple of "
-                f"{size} states that the chain's own init(params) returns."
-            )
-        return state
-
-    def __call__(
-        self, update_functions: Sequence[Callable], updates: Any, state: Any, params: Any, **extra: Any
-    ) -> tuple["chex.ArrayTree", tuple[Any, ...]]:
-        """Pass the updates through."""
-        new_states = []
-        states = self.inner_states(state, len(update_functions))
-        for update, inner_state in zip(update_functions, states, strict=True):
-            updates, new_state = update(updates, inner_state, params, **extra)
-            new_states.append(new_state)
-        return updates, tuple(new_states)
 
 
 class Step(Protocol):
@@ -240,72 +174,13 @@ def compose(
         OrderedDict((place, leaf(as_transform(each))) for place, each in transforms.items())
         if isinstance(transforms, Mapping)
         else tuple(leaf(as_transform(each)) for each in transforms)
-        for leaf in (_init_leaf, _update_leaf)
+        for leaf in (init_leaf, update_leaf)
     )
     flat = {key: jax.tree.flatten(value) for key, value in (constants or {}).items()}
     frozen = tuple((key, Constants(tuple(leaves), treedef)) for key, (leaves, treedef) in flat.items())
     made_by = WithConstants(factory, frozen) if frozen else factory
     composition = Composition(made_by, step, tuple(sorted(known.items())))
     return Optimizer(Partial(init, inits, *arguments), Partial(composition, updates, **leaves))
-
-
-def is_transform(value: Any) -> bool:
-    """Whether a value is an optax transform, or an `optax.MultiSteps`, which makes one."""
-    return isinstance(value, optax.GradientTransformation | optax.MultiSteps)
-
-
-def as_transform(made: Any) -> Any:
-    """What a factory made, as an optax transform where it can be one.
-
-    Args:
-        made: an optax transform, an `optax.MultiSteps`, or anything else.
-
-    Returns:
-        For a MultiSteps, which is none itself, a transform of the same updates; the rest as it is.
-    """
-    if isinstance(made, optax.MultiSteps):
-        functions: Any = (made.init, made.update)
-        return optax.GradientTransformationExtraArgs(*functions)
-    return made
-
-
-def checked_transform(owner: str, name: str, value: Any) -> Any:
-    """Check that a value is an optimizer.
-
-    Args:
-        owner: the function's name, for the error.
-        name: the argument's name, for the error.
-        value: an optax transform or an `optax.MultiSteps`.
-
-    Returns:
-        The transform.
-
-    Raises:
-        TypeError: value is something else.
-    """
-    if not is_transform(value):
-        called = getattr(value, "__name__", "adam") if callable(value) else "adam"
-        raise TypeError(
-            f"{owner}: {name} = {short(value)} is a {type(value).__name__}; it must be an optimizer, such as "
-            f"{called}(learning_rate=0.1)."
-        )
-    return as_transform(value)
-
-
-def as_pytree(transform: Transform) -> Optimizer:
-    """Any optax transform as a pytree that compiled code can take as an argument.
-
-    Args:
-        transform: ours stays as it is; of another one the functions become static, so that the same transform
-            compiles once.
-
-    Returns:
-        A transform with the same updates, whose update takes extra arguments.
-    """
-    if type(transform) is Optimizer and isinstance(transform.update, Partial):
-        return transform
-    made = as_transform(transform)
-    return Optimizer(_init_leaf(made), _update_leaf(made))
 
 
 def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:
@@ -406,29 +281,3 @@ def _values(functions: Any) -> Any:
 def _partials(optimizer: optax.GradientTransformation) -> tuple[Any, Any]:
     # optax's types know two functions; in a composition they are Partials.
     return optimizer.init, optimizer.update
-
-
-@dataclass(frozen=True)
-class ForeignUpdate(Foreign):
-    """The update of another library's transform, handed those extra arguments that it takes."""
-
-    def __call__(self, *arguments: Any, **extra: Any) -> Any:
-        """Call the update."""
-        with jax.numpy_dtype_promotion("standard"):
-            return call_update(self.function, arguments, extra)
-
-
-def _init_leaf(transform: optax.GradientTransformation) -> Partial:
-    return transform.init if isinstance(transform.init, Partial) else Partial(Foreign(transform.init))
-
-
-def _update_leaf(transform: optax.GradientTransformation) -> Partial:
-    update: Any = transform.update
-    if not isinstance(update, Partial):
-        return Partial(ForeignUpdate(update))
-    # A Partial of the user's own may take no extra arguments; its leaves stay what they are.
-    return (
-        update
-        if takes_any(update.func)
-        else Partial(ForeignUpdate(update.func), *update.args, **update.keywords)
-    )

@@ -11,15 +11,8 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import short
-from jaxopt_edu.core.composition import (
-    as_pytree,
-    checked_transform,
-    is_transform,
-    member_names,
-    members,
-    own_numbers,
-    recompose,
-)
+from jaxopt_edu.core.composition import member_names, members, own_numbers, recompose
+from jaxopt_edu.core.foreign import as_pytree, checked_transform, is_transform
 from jaxopt_edu.core.hints import hint
 from jaxopt_edu.core.naming import hyperparameters, keywords_of, nested, page_of, parts
 from jaxopt_edu.core.reading import describe, show

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import jax
 import optax
 
-from jaxopt_edu.core.composition import checked_transform, members
+from jaxopt_edu.core.composition import members
+from jaxopt_edu.core.foreign import checked_transform
 from jaxopt_edu.core.naming import keywords_of, page_of
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.core.transform import Page

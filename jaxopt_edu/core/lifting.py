@@ -14,8 +14,9 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_number, short
-from jaxopt_edu.core.composition import Constants, as_transform, is_transform
+from jaxopt_edu.core.composition import Constants
 from jaxopt_edu.core.extra import call_update
+from jaxopt_edu.core.foreign import as_transform, is_transform
 from jaxopt_edu.core.hints import unknown_argument
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer

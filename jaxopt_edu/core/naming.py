@@ -11,14 +11,8 @@ import optax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import Limit
-from jaxopt_edu.core.composition import (
-    checked_transform,
-    composition_of,
-    is_transform,
-    member_names,
-    members,
-    own_numbers,
-)
+from jaxopt_edu.core.composition import composition_of, member_names, members, own_numbers
+from jaxopt_edu.core.foreign import checked_transform, is_transform
 
 
 def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) -> dict[str, Any]:

@@ -12,15 +12,14 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.composition import (
-    checked_transform,
     composition_of,
-    is_transform,
     member_names,
     members,
     own_constants,
     own_numbers,
     rest_of,
 )
+from jaxopt_edu.core.foreign import checked_transform, is_transform
 from jaxopt_edu.core.naming import is_key, is_number, keywords_of, page_of, parts
 from jaxopt_edu.core.transform import Foreign
 

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 
 from jaxopt_edu.core.arguments import checked_function, checked_path, named
 from jaxopt_edu.core.checks import check_parameters, checked_whole
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
 from jaxopt_edu.sweeps.engine.plan import same_for_all

@@ -11,8 +11,8 @@ from jax.sharding import Mesh
 
 from jaxopt_edu.core.arguments import checked_flag, checked_function, named, optional
 from jaxopt_edu.core.checks import checked_whole
-from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.evaluation import evaluation_params
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.training.objective import objective
 

@@ -6,7 +6,8 @@ and an optimizer's page names them in `build(…, traits=(…))`.
 
 import optax
 
-from jaxopt_edu.core.composition import bearer, checked_transform
+from jaxopt_edu.core.composition import bearer
+from jaxopt_edu.core.foreign import checked_transform
 
 REASONS = {
     "evaluates_elsewhere": (

@@ -33,7 +33,8 @@ import numpy as np
 import optax
 
 from jaxopt_edu.core.checks import Limit, check_given, check_matches, check_state
-from jaxopt_edu.core.composition import checked_transform, compose
+from jaxopt_edu.core.composition import compose
+from jaxopt_edu.core.foreign import checked_transform
 from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer
 from jaxopt_edu.core.trees import ValueInForce, copies, first_count, map_point, map_rule, next_count

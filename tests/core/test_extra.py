@@ -7,8 +7,8 @@ import pytest
 from jax.tree_util import Partial
 
 import jaxopt_edu as jo
-from jaxopt_edu.core.composition import as_pytree
 from jaxopt_edu.core.extra import call_update, takes_any
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.training import descend, start
 
 PARAMS = jnp.array([3.0, -1.0])

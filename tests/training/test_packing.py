@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.training import packing
 from jaxopt_edu.training.packing import layout_that_pays, of_products, pack_carry

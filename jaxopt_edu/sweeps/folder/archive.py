@@ -13,7 +13,7 @@ import optax
 
 from jaxopt_edu.core.arguments import checked_path
 from jaxopt_edu.core.checks import short
-from jaxopt_edu.core.composition import as_pytree
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.files import (
     MANIFEST,

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.core.composition import as_pytree, composition_of
+from jaxopt_edu.core.composition import composition_of
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.naming import settings
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.core.checks import checked_whole
-from jaxopt_edu.core.distributions import (
+from jaxopt_edu.core.distributions import as_distribution
+from jaxopt_edu.core.quantiles import (
     Choice,
     Distribution,
     LogUniform,
@@ -20,7 +21,6 @@ from jaxopt_edu.core.distributions import (
     QUniform,
     RandInt,
     Uniform,
-    as_distribution,
 )
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer

@@ -23,10 +23,11 @@ import numpy as np
 import optax
 
 from jaxopt_edu.core.checks import checked_whole, short
-from jaxopt_edu.core.composition import as_pytree
-from jaxopt_edu.core.distributions import Choice, as_distribution
+from jaxopt_edu.core.distributions import as_distribution
 from jaxopt_edu.core.editing import replace
+from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.hints import hint
+from jaxopt_edu.core.quantiles import Choice
 from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 from jaxopt_edu.storage import is_key

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jaxopt_edu.core.composition import chain
+from jaxopt_edu.core.chaining import chain
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adam
