@@ -1,7 +1,8 @@
 """Several processes at one run: the first one writes, all wait for it, and all hear how it went."""
 
-import sys
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +37,7 @@ class Peers:
     def __init__(self, folder: Path, who: str) -> None:
         self.folder, self.who = folder, who
         self._lock: FolderLock | None = None
-        self._lost = self._without_the_first = False
+        self._lost = False
 
     def join(self) -> None:
         """Let the others see this process; all of them have to call it. Nothing happens if it is alone."""
@@ -57,10 +58,10 @@ class Peers:
     def _watch_the_first(self) -> None:
         # JAX's service lives in process 0, and a few milliseconds after its end JAX aborts the others from a
         # thread in C++, of which Python hears nothing; a lock is freed at once.
+        told = f"{self._farewell('process 0')}\n".encode()
         died = self._lock_of(0).outlives_its_holder()
         if died and self._lock is not None:
-            self._without_the_first = True
-            print(self._farewell("process 0"), file=sys.stderr, flush=True)
+            os.write(2, told)
 
     def _farewell(self, which: str) -> str:
         count, own = jax.process_count(), jax.process_index()
@@ -96,15 +97,17 @@ class Peers:
         return FolderLock(self.folder, self.who, f".process-{process}.lock")
 
     def _is_gone(self, process: int) -> bool:
-        if process == 0 and self._without_the_first:
-            return True
-        lock = self._lock_of(process)
-        try:
-            lock.take()
-        except OSError:
-            return False
-        lock.release()
-        return True
+        # Whoever watches process 0 has its lock for a moment when it has ended.
+        for _ in range(5):
+            lock = self._lock_of(process)
+            try:
+                lock.take()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                lock.release()
+                return True
+        return False
 
 
 def is_first() -> bool:

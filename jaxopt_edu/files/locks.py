@@ -99,8 +99,12 @@ class FolderLock:
         except FileNotFoundError:
             return False
         try:
+            file = os.fstat(descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            return _is_at(descriptor, self.path)
+            # From here on it is urgent: each call that gives the interpreter away may wait for its return.
+            return os.path.samestat(os.stat(self.path), file)
+        except FileNotFoundError:
+            return False
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS:
                 raise

@@ -223,4 +223,5 @@ def test_of_two_processes_one_is_killed_and_both_go_on_later(victim, place):
     assert [process.returncode for process in both] == [0, 0], printed
     assert len(table("sweep")) == 4
     kept = {path.name: path.read_bytes() for path in place.glob("sweep/curves/*.npz")}
-    assert done.items() < kept.items()
+    assert done
+    assert done.items() <= kept.items()
