@@ -45,7 +45,7 @@ def init(key, characters, width=WIDTH):
         }
 
     return {
-        "characters": 0.02 * jax.random.normal(next(keys), (characters, width)),
+        "embedding": 0.02 * jax.random.normal(next(keys), (characters, width)),
         "blocks": [block() for _ in range(BLOCKS)],
         "last_norm": jnp.ones(width),
         "logits": matrix(width, characters),
@@ -76,7 +76,7 @@ def attention(block, x):
 
 def apply(params, text):
     """Logits of the next character after each of a batch of texts, shape (batch, length, characters)."""
-    x = params["characters"][text]
+    x = params["embedding"][text]
     for block in params["blocks"]:
         x = x + attention(block, layer_norm(block["attention_norm"], x))
         hidden = jax.nn.gelu(layer_norm(block["hidden_norm"], x) @ block["hidden_in"])

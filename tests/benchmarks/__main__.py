@@ -14,12 +14,14 @@ from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
-from tests.benchmarks import fit, growth, memory, packing, precision, start, step, sweep
+from tests.benchmarks import catalogue, fit, growth, memory, packing, precision, products, start, step, sweep
 from tests.benchmarks.output import Bars, Report, as_json, as_markdown, failed, show
 
 MARKER = "benchmarks.md"
 PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
     "step": step.run,
+    "catalogue": catalogue.run,
+    "products": products.run,
     "packing": packing.run,
     "precision": precision.run,
     "fit": fit.run,

@@ -43,3 +43,27 @@ TREES: dict[str, list[Shape]] = {
     "ResNet-50": list(resnet50()),
     "GPT-2 small": list(gpt2_small()),
 }
+
+Tree = dict[str, Shape]
+
+
+def narrow_gpt2(width: int = 192, blocks: int = 4, tokens: int = 6000) -> Iterator[tuple[str, Shape]]:
+    """A GPT-2 (see above) of a quarter of the width and a third of the depth, with names."""
+    yield from (("embedding", (tokens, width)), ("positions/embedding", (256, width)))
+    for block in range(blocks):
+        for name, inputs, outputs in (
+            ("attention/in", width, 3 * width),
+            ("attention/out", width, width),
+            ("hidden/in", width, 4 * width),
+            ("hidden/out", 4 * width, width),
+        ):
+            yield from (
+                (f"{block}/{name}/kernel", (inputs, outputs)),
+                (f"{block}/{name}/bias", (outputs,)),
+            )
+        for norm in ("first", "second"):
+            yield from ((f"{block}/{norm}_norm/scale", (width,)), (f"{block}/{norm}_norm/bias", (width,)))
+    yield from (("last_norm/scale", (width,)), ("last_norm/bias", (width,)))
+
+
+SMALL_LEAVES: Tree = {f"layer{number:03}/kernel": (25, 40) for number in range(200)}

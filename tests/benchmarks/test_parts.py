@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import growth, memory, packing, precision, start, step, sweep
+from tests.benchmarks import catalogue, growth, memory, packing, precision, products, start, step, sweep
 from tests.benchmarks.output import Bars, Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
 from tests.benchmarks.sweep_rivals import Case, Server
@@ -69,6 +69,32 @@ def test_a_rival_that_computes_something_else_is_not_timed():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_catalogue_has_times_ratios_and_bytes():
+    pages, wrappers = catalogue.run(True, bars := Bars())
+    assert bars.failures == {}
+    assert [row[0] for row in pages.rows] == ["adam", "muon"]
+    assert [row[0] for row in wrappers.rows] == ["cautious"]
+    adam = next(each for each in pages.measurements if each["optimizer"] == "adam")
+    assert adam["state_bytes"] == pytest.approx(8 + 4 / 15)  # m, v, and a count for 15 numbers
+    for shown in (pages, wrappers):
+        assert {len(row) for row in shown.rows} == {len(shown.columns)}
+
+
+def test_matrix_methods_are_counted_in_their_products():
+    # Five iterations of X Xᵀ, of its square, and of a product with X.
+    assert products.muon(2, 3) == 5 * 2 * (2 * 2 * 3 + 2 * 2 * 2 + 2 * 2 * 3)
+    assert products.turns(2, 3) == 2 * (2 * 2 * 3 + 2 * 3 * 3)
+
+
+@pytest.mark.slow
+def test_matrix_methods_stay_below_the_peak():
+    (shown,) = products.run(True, bars := Bars())
+    assert bars.failures == {}
+    assert {len(row) for row in shown.rows} == {len(shown.columns)}
+    assert all(each["share"] > 0 for each in shown.measurements)
+
+
 def test_packing_is_compared_for_whole_steps_alone_and_side_by_side():
     model = packing.sums(jnp.square, "w²", 3, 4, 2)
     measured = [packing.measure(each, 2) for each in (model, model._replace(runs=2))]
@@ -224,7 +250,7 @@ def test_a_part_that_fails_is_a_row_and_the_run_goes_on(tmp_path, monkeypatch, c
 
 def test_unknown_parts_are_refused():
     assert command.parts("memory,step") == ["step", "memory"]
-    with pytest.raises(Exception, match=r"no part 'speed'; choose from step, packing"):
+    with pytest.raises(Exception, match=r"no part 'speed'; choose from step, catalogue"):
         command.parts("speed")
 
 

@@ -71,7 +71,7 @@ def train_transformer(model: Any) -> Callable[[Any, list[np.ndarray]], float]:
 
         def loss_of(text: np.ndarray) -> Any:
             characters = torch.tensor(text, device=device()).long()
-            x = weights["characters"][characters[:, :-1]]
+            x = weights["embedding"][characters[:, :-1]]
             for block in weights["blocks"]:
                 x = x + attention(block, normed(block["attention_norm"], x))
                 hidden = torch.nn.functional.gelu(

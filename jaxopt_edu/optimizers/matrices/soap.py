@@ -22,7 +22,7 @@ than `largest` keeps its own axes (no product, no basis).
 
 What it repairs: Adam's dependence on the axes, at Adam's robustness: one number more than Adam, f, and it
 matters little. What it costs: for a matrix with sides a and b, 2ab + 2a² + 2b² numbers of memory (Adam:
-2ab; three times as much for a square), 4 turns of 2ab(a + b) operations and two products of as many
+2ab; three times as much for a square), 3 turns of 2ab(a + b) operations and two products of as many
 together at every step, and two QRs of (4/3)a³ every f-th. QRs are slow on accelerators; f = 10 hides them,
 but under `jax.vmap` over optimizers, where each has its own count, the compiler cannot know that all of
 them skip the QR together, and both a QR and an eigendecomposition are paid at every step: give `sweep`
