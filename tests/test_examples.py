@@ -23,8 +23,9 @@ CHAINS = FOLDER / "chains.py"
 TRANSFORMER = FOLDER / "transformer.py"
 MOMENTUM = FOLDER / "momentum_theory.py"
 SWEEP = FOLDER / "sweep.py"
+COMPARE = FOLDER / "compare_optimizers.py"
 # With tests of their own, that look at what they print.
-OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP})
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP, COMPARE})
 QUICK = ("smallest.py",)
 
 ACCURACY = r"(\S+) of the held-out digits"
@@ -48,7 +49,8 @@ def output(path: Path, folder: Path, *arguments: str) -> str:
             names = [node.module or ""]
         for name in names:
             library = name.partition(".")[0]
-            if importlib.util.find_spec(library) is None:
+            beside = (path.parent / f"{library}.py").exists()
+            if not beside and importlib.util.find_spec(library) is None:
                 pytest.skip(f"{path.name} is about {library}, which is not installed")
     command = [sys.executable, "-W", "error", str(path), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800)
@@ -139,6 +141,24 @@ def test_a_sweep_compares_optimizers_and_run_again_runs_nothing(tmp_path):
     assert output(SWEEP, tmp_path) == printed
     assert units() == before != []
     assert [path.name for path in tmp_path.iterdir()] == ["sweep-digits"]
+
+
+@pytest.mark.slow
+def test_a_comparison_of_six_optimizers_has_a_row_for_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    printed = output(COMPARE, tmp_path, "--quick", "--out", "runs")
+    rows = [line.split(" | ") for line in printed.splitlines() if " ± " in line]
+    names = [row[0].strip("| ") for row in rows]
+    assert names == ["AdamW", "Lion", "Muon", "SOAP", "schedule-free AdamW", "Prodigy"]
+    assert {len(row) for row in rows} == {8}
+    first, last = (np.array([float(row[place].split()[0]) for row in rows]) for place in (1, 3))
+    assert np.all(last < first), "some have learned nothing"
+    assert last.max() < np.log(103), "all characters alike"
+    described = [line.partition(": ")[0] for line in printed.splitlines() if "weight_decay=" in line]
+    assert described == names
+    # Against itself AdamW's time is that of all its steps.
+    assert rows[0][7].strip(" |") == rows[0][3]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["final", "tuning"]
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, jo.schedules.cosine(peak=0.01, steps=50)])
