@@ -10,6 +10,8 @@ import numpy as np
 
 from jaxopt_edu.processes import placed_array
 from jaxopt_edu.sweeps.engine.lanes import (
+    SEEDS,
+    SETTINGS,
     Lanes,
     Layout,
     Objective,
@@ -53,7 +55,18 @@ class Program:
     ) -> tuple[Lanes, Record]:
         """Make steps, as `lanes.advance`."""
         numbers = (placed_array(np.int32(number), self.rules.layout.sharding()) for number in (first, steps))
+        lanes = self._with_empty_arrays_in_place(lanes)
         return self.compiled(lanes, settings, objective, entries, *numbers)
+
+    def _with_empty_arrays_in_place(self, lanes: Lanes) -> Lanes:
+        # A program gives arrays without any number back undivided, whatever it was told, and takes them only
+        # where it was told that they lie.
+        sharding = self.rules.layout.sharding((SETTINGS, SEEDS))
+
+        def placed(leaf: jax.Array) -> jax.Array:
+            return leaf if leaf.size else placed_array(np.zeros(leaf.shape, leaf.dtype), sharding)
+
+        return jax.tree.map(placed, lanes)
 
     @property
     def fits(self) -> bool:
