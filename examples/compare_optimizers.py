@@ -108,7 +108,7 @@ def interval(values, sign=""):
 def table(names, curves, evaluated_at, seconds):
     """Lines of Markdown: losses after parts of AdamW's steps, and after the time that it takes for them."""
     steps = evaluated_at[-1]
-    yield "| | ¼ of the steps | ½ | all | by AdamW's | ms a step | ½ of AdamW's seconds | all |"
+    yield "| | ¼ of the steps | ½ | all | − AdamW's | ms a step | ½ of AdamW's seconds | all |"
     yield "|---|---|---|---|---|---|---|---|"
     for place, (name, runs) in enumerate(zip(names, curves, strict=True)):
 

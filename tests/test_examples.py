@@ -146,6 +146,7 @@ def test_a_sweep_compares_optimizers_and_run_again_runs_nothing(tmp_path):
 @pytest.mark.slow
 def test_a_comparison_of_six_optimizers_has_a_row_for_each(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("XLA_FLAGS", "")  # a device, as users have; eight at a time would each train alone
     printed = output(COMPARE, tmp_path, "--quick", "--out", "runs")
     rows = [line.split(" | ") for line in printed.splitlines() if " ± " in line]
     names = [row[0].strip("| ") for row in rows]
