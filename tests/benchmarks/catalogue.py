@@ -53,7 +53,7 @@ WRAPPERS: dict[str, Callable[[jo.Optimizer], jo.Optimizer]] = {
 
 def run(quick: bool, bars: Bars) -> list[Report]:
     """Time every page, then every wrapper around Adam."""
-    repeats = 2 if quick else 7
+    repeats = 2 if quick else 5
     rows = [named("adam"), named("muon")] if quick else OPTIMIZERS
     trees = {"200 × 10³": {"one": (4, 3), "two": (3,)}} if quick else TREES
     wrappers = {"cautious": WRAPPERS["cautious"]} if quick else WRAPPERS

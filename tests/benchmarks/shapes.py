@@ -47,8 +47,8 @@ TREES: dict[str, list[Shape]] = {
 Tree = dict[str, Shape]
 
 
-def narrow_gpt2(width: int = 192, blocks: int = 4, tokens: int = 6000) -> Iterator[tuple[str, Shape]]:
-    """A GPT-2 (see above) of a quarter of the width and a third of the depth, with names."""
+def narrow_gpt2(width: int = 96, blocks: int = 4, tokens: int = 6000) -> Iterator[tuple[str, Shape]]:
+    """A GPT-2 (see above) of an eighth of the width and a third of the depth, with names."""
     yield from (("embedding", (tokens, width)), ("positions/embedding", (256, width)))
     for block in range(blocks):
         for name, inputs, outputs in (

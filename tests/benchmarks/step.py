@@ -138,7 +138,8 @@ class Compiled:
         self.gradients = gradients
         self.layout = layout
         fresh = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), params)
-        self.carry = fresh, opt.init(fresh)
+        # Some of optax's keep the parameters themselves, which cannot be given away twice.
+        self.carry = fresh, jax.tree.map(jnp.copy, opt.init(fresh))
 
         def step(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
             updates, state = opt.update(gradients, state, params)
