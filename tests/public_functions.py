@@ -1,7 +1,7 @@
 """Every public function with right arguments, and which of the usual wrong ones are right for it.
 
 An optimizer is in the table at once; another function by a row in ROWS. A public name that is no function, or
-of which something else is tested, stands in WITHOUT with the reason.
+of which something else is tested, stands in tests/other_public_names.py with the reason.
 """
 
 import inspect
@@ -305,65 +305,3 @@ def check_line(function, argument, message):
     assert "\n" not in message
     assert argument in message or "argument 0" in message, message
     assert len(message) < 400
-
-
-RESULT = "a value that the library makes and users read"
-PAGES = "called by optimizers' pages in an update, where trees and arrays are checked (tests/core)"
-WITHOUT: dict[str, str] = {
-    **dict.fromkeys(
-        [
-            "FitResult",
-            "SweepResult",
-            "Best",
-            "TopRun",
-            "History",
-            "Moment",
-            "Carry",
-            "Animation",
-            "Style",
-            "Dataset",
-            "Examples",
-            "NoisyQuadratic",
-            "SparseRegression",
-            "Surface",
-            "Layout",
-            "Limit",
-            "MatrixAxes",
-        ],
-        RESULT,
-    ),
-    **dict.fromkeys(
-        [
-            "WeightSum",
-            "bias_correction",
-            "divide",
-            "first_count",
-            "map_matrices",
-            "map_point",
-            "map_rule",
-            "matrix_axes",
-            "matrix_state",
-            "ratio_or_one",
-            "next_count",
-            "norm",
-            "squared_magnitude",
-            "squared_root",
-            "tree_dot",
-            "tree_norm",
-            "tree_sum",
-            "with_fewer_rows",
-            "zeros_like",
-        ],
-        PAGES,
-    ),
-    **dict.fromkeys(
-        ["descend", "make_step", "shuffled_indices", "start"],
-        "the loop's parts, called while tracing, after fit and sweep have checked",
-    ),
-    **dict.fromkeys(
-        [surface.name for surface in problems.SURFACES], "called with a point, a surface is a loss function"
-    ),
-    "matrices_only": "a mask: weight_decay calls it with a leaf's name and the leaf",
-    "Optimizer": "made by factories; as optax's own pair of functions it takes anything",
-    "build": "what it refuses is tested with the pages (tests/core/test_pages.py)",
-}

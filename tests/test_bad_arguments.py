@@ -13,7 +13,8 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu import core, optimizers, plots, problems, schedules, sweeps, training, wrappers
 from jaxopt_edu.optimizers import OPTIMIZERS
-from tests.public_functions import ADAM, KEY, ROWS, SLOW, WITHOUT, WRONG, called, check_line, numbers_of
+from tests.other_public_names import WITHOUT
+from tests.public_functions import ADAM, KEY, ROWS, SLOW, WRONG, called, check_line, numbers_of
 
 PUBLIC = (jo, core, optimizers, wrappers, training, sweeps, problems, plots)
 
