@@ -139,7 +139,7 @@ def _value(value: Any) -> Any:
         return {"key": jax.random.key_data(value).tolist(), "implementation": str(jax.random.key_impl(value))}
     if isinstance(value, Partial):
         name = value.func.__name__.removeprefix("_")
-        if getattr(schedules, name, None) is None or value.func.__module__ != schedules.__name__:
+        if name not in SCHEDULES or value.func.__module__ != SCHEDULES[name].__module__:
             raise NotWritableError(f"the schedule {name} is of another library")
         return {"schedule": name, "arguments": {key: _value(part) for key, part in value.keywords.items()}}
     if isinstance(value, tuple | list):
@@ -181,18 +181,7 @@ def _read(value: Any) -> Any:
     return jnp.asarray(value["array"], value["dtype"])
 
 
-SCHEDULES: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        schedules.constant,
-        schedules.linear,
-        schedules.warmup,
-        schedules.exponential,
-        schedules.cosine,
-        schedules.joined,
-        schedules.warmup_cosine,
-    )
-}
+SCHEDULES: dict[str, Callable[..., Any]] = {name: getattr(schedules, name) for name in schedules.__all__}
 
 
 def _is_default_function(factory: Callable[..., Any], name: str, value: Any) -> bool:

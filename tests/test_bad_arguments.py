@@ -16,7 +16,7 @@ from jaxopt_edu.optimizers import OPTIMIZERS
 from tests.other_public_names import WITHOUT
 from tests.public_functions import ADAM, KEY, ROWS, SLOW, WRONG, called, check_line, numbers_of
 
-PUBLIC = (jo, core, optimizers, wrappers, training, sweeps, problems, plots)
+PUBLIC = (jo, core, optimizers, schedules, wrappers, training, sweeps, problems, plots)
 
 
 def public():
@@ -28,9 +28,6 @@ def public():
             state = isinstance(value, type) and name.endswith("State")
             if not (constant or state):
                 found[id(value)] = name, value
-    for name, value in vars(schedules).items():
-        if not name.startswith("_") and getattr(value, "__module__", "") == schedules.__name__:
-            found[id(value)] = name, value
     return found.values()
 
 

@@ -137,13 +137,7 @@ def test_an_import_that_points_up_would_be_seen(tmp_path):
 def public_names() -> list[tuple[str, str]]:
     names = [module.name for module in pkgutil.walk_packages([str(ROOT)], "jaxopt_edu.") if module.ispkg]
     modules = [importlib.import_module(name) for name in ("jaxopt_edu", *names)]
-    found = [(module.__name__, name) for module in modules for name in getattr(module, "__all__", ())]
-    schedules = vars(jaxopt_edu.schedules).items()
-    return found + [
-        ("jaxopt_edu.schedules", name)
-        for name, value in schedules
-        if inspect.isfunction(value) and value.__module__ == "jaxopt_edu.schedules" and name[0] != "_"
-    ]
+    return [(module.__name__, name) for module in modules for name in getattr(module, "__all__", ())]
 
 
 @pytest.mark.parametrize(("module", "name"), public_names())

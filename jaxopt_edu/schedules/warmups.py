@@ -1,0 +1,90 @@
+"""Schedules that begin with a linear warm-up."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_edu.core.checks import FINITE, POSITIVE
+from jaxopt_edu.core.hints import with_hints
+from jaxopt_edu.schedules.numbers import Number, Schedule, floating, half_cosine, known, line, of_numbers
+
+
+@with_hints
+def warmup(peak: Number, steps: Number, initial: Number = 0.0) -> Schedule:
+    """Linear warm-up: from initial to peak in a straight line, and peak from then on.
+
+        value = initial + (peak − initial) · min(step / steps, 1)
+
+    Args:
+        peak: the value at `steps` and later; finite.
+        steps: length of the warm-up in steps; above 0.
+        initial: the value at step 0; finite.
+
+    Returns:
+        A schedule, a pytree of the three numbers.
+
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number is not one.
+
+    References:
+        Goyal et al., Accurate, Large Minibatch SGD, 2017, arXiv:1706.02677.
+
+    >>> [float(warmup(peak=1.0, steps=4)(step)) for step in (0, 1, 9)]
+    [0.0, 0.25, 1.0]
+    """
+    return of_numbers(_warmup, peak=(peak, FINITE), steps=(steps, POSITIVE), initial=(initial, FINITE))
+
+
+@with_hints
+def warmup_cosine(peak: Number, warmup_steps: Number, steps: Number, final: Number = 0.0) -> Schedule:
+    """Linear warm-up from 0 to peak, then half a cosine down to final.
+
+        value = peak · step / warmup_steps                                    while step < warmup_steps
+        value = final + (peak − final) · (1 + cos(π · progress)) / 2          afterwards
+        progress = min((step − warmup_steps) / (steps − warmup_steps), 1)
+
+    Args:
+        peak: the value at the end of the warm-up; finite.
+        warmup_steps: length of the warm-up in steps; above 0.
+        steps: length of the whole in steps; above warmup_steps.
+        final: the value at `steps` and later; finite.
+
+    Returns:
+        A schedule, a pytree of the four numbers.
+
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number is not one.
+
+    >>> schedule = warmup_cosine(peak=1.0, warmup_steps=2, steps=6)
+    >>> [round(float(schedule(step)), 6) for step in (0, 1, 2, 4, 6)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    schedule = of_numbers(
+        _warmup_cosine,
+        peak=(peak, FINITE),
+        warmup_steps=(warmup_steps, POSITIVE),
+        steps=(steps, POSITIVE),
+        final=(final, FINITE),
+    )
+    if known(warmup_steps, steps) and not steps > warmup_steps:
+        raise ValueError(
+            f"warmup_cosine: steps = {steps!r} counts the warm-up too, so it must be above "
+            f"warmup_steps = {warmup_steps!r}."
+        )
+    return schedule
+
+
+def _warmup(step: Any, *, peak: Number, steps: Number, initial: Number) -> jax.Array:
+    return line(step, initial, peak, steps)
+
+
+def _warmup_cosine(
+    step: Any, *, peak: Number, warmup_steps: Number, steps: Number, final: Number
+) -> jax.Array:
+    step, steps, warmup_steps = map(floating, (step, steps, warmup_steps))
+    rising = line(step, 0.0, peak, warmup_steps)
+    falling = half_cosine(step - warmup_steps, peak, final, steps - warmup_steps)
+    return jnp.where(step < warmup_steps, rising, falling)
