@@ -140,6 +140,31 @@ ROWS: dict[str, Row] = {
         {"peak": 0.5, "warmup_steps": 2, "steps": 9},
         {"peak": FINITE, "warmup_steps": COUNT, "steps": COUNT, "final": FINITE},
     ),
+    "polynomial": Row(
+        schedules.polynomial,
+        {"initial": 0.5, "final": 0.1, "steps": 9},
+        {"initial": FINITE, "final": FINITE, "steps": COUNT, "power": COUNT},
+    ),
+    "warmup_stable_decay": Row(
+        schedules.warmup_stable_decay,
+        {"peak": 0.5, "warmup_steps": 1, "decay_steps": 2, "steps": 9},
+        {"peak": FINITE, "final": FINITE, **dict.fromkeys(("warmup_steps", "decay_steps", "steps"), COUNT)},
+    ),
+    "inverse_square_root": Row(
+        schedules.inverse_square_root,
+        {"peak": 0.5, "warmup_steps": 2},
+        {"peak": FINITE, "warmup_steps": COUNT},
+    ),
+    "one_cycle": Row(
+        schedules.one_cycle,
+        {"peak": 0.5, "steps": 9},
+        {"peak": FINITE, **dict.fromkeys(("steps", "div_factor", "final_div_factor"), COUNT)},
+    ),
+    "restarts": Row(
+        schedules.restarts,
+        {"peak": 0.5, "period": 9},
+        {"peak": FINITE, "final": FINITE, "period": COUNT, "factor": COUNT},
+    ),
     # jaxopt_edu.optimizers
     "space": Row(optimizers.space, {"factory": jo.adam}),
     # jaxopt_edu.storage

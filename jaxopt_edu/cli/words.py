@@ -25,7 +25,7 @@ from jaxopt_edu.optimizers import OPTIMIZERS
 from jaxopt_edu.sweeps.space.settings import grid, sample
 
 DISTRIBUTIONS = ("uniform", "loguniform", "quniform", "randint", "normal", "choice", "one_minus")
-SCHEDULES = ("constant", "linear", "warmup", "exponential", "cosine", "warmup_cosine")
+SCHEDULES = [name for name in schedules.__all__ if name != "joined"]  # whose arguments are schedules
 FORMS = (
     "a number, a list such as 0.1,0.2, a distribution such as loguniform(1e-4,1), or a schedule such as "
     "cosine(peak=0.1,steps=500)"

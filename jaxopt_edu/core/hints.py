@@ -41,6 +41,10 @@ SYNONYMS = {
     "transition_steps": ("steps",),
     "T_max": ("steps",),
     "eta_min": ("final",),
+    "max_lr": ("peak",),
+    "T_0": ("period",),
+    "T_mult": ("factor",),
+    "total_iters": ("steps",),
     "warmup": ("warmup_steps",),
     "num_warmup_steps": ("warmup_steps",),
 }

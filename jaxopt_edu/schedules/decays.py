@@ -105,6 +105,39 @@ def cosine(peak: Number, steps: Number, final: Number = 0.0) -> Schedule:
     return of_numbers(_cosine, peak=(peak, FINITE), steps=(steps, POSITIVE), final=(final, FINITE))
 
 
+@with_hints
+def polynomial(initial: Number, final: Number, steps: Number, power: Number = 1.0) -> Schedule:
+    """A power of the steps that remain, from initial to final, and final from then on.
+
+        value = final + (initial − final) · (1 − min(step / steps, 1))^power
+
+    It is optax's `polynomial_schedule`, and with final = 0 torch's `PolynomialLR`.
+
+    Args:
+        initial: the value at step 0; finite.
+        final: the value at `steps` and later; finite.
+        steps: length of the decay in steps; above 0.
+        power: the exponent; above 0. 1 is a straight line, below 1 most of the fall comes late.
+
+    Returns:
+        A schedule, a pytree of the four numbers.
+
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number is not one.
+
+    >>> [float(polynomial(1.0, 0.0, steps=4, power=2)(step)) for step in (0, 2, 4)]
+    [1.0, 0.25, 0.0]
+    """
+    return of_numbers(
+        _polynomial,
+        initial=(initial, FINITE),
+        final=(final, FINITE),
+        steps=(steps, POSITIVE),
+        power=(power, POSITIVE),
+    )
+
+
 def _constant(step: Any, *, value: Number) -> jax.Array:
     return floating(value)
 
@@ -120,3 +153,12 @@ def _exponential(step: Any, *, initial: Number, rate: Number, steps: Number) -> 
 
 def _cosine(step: Any, *, peak: Number, steps: Number, final: Number) -> jax.Array:
     return half_cosine(step, peak, final, steps)
+
+
+def _polynomial(step: Any, *, initial: Number, final: Number, steps: Number, power: Number) -> jax.Array:
+    step, initial, final, steps, power = map(floating, (step, initial, final, steps, power))
+    remaining = 1 - jnp.clip(step / steps, 0, 1)
+    ended = remaining <= 0
+    # At 0 the slope of a power below 1 is infinite, and that by the power itself is not a number.
+    share = jnp.where(ended, 0, jnp.power(jnp.where(ended, 1, remaining), power))
+    return final + (initial - final) * share

@@ -32,6 +32,7 @@ def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence
         ValueError: the numbers of schedules and boundaries do not fit, or boundaries decrease.
         TypeError: a schedule cannot be called, or a boundary is not a number.
 
+    >>> from jaxopt_edu.schedules import constant, warmup
     >>> schedule = joined([warmup(peak=1.0, steps=2), constant(0.5)], boundaries=[2])
     >>> [float(schedule(step)) for step in range(4)]
     [0.0, 0.5, 0.5, 0.5]

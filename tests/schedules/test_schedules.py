@@ -24,6 +24,33 @@ PAIRS = {
         s.warmup_cosine(peak=0.3, warmup_steps=10, steps=40, final=0.03),
         optax.warmup_cosine_decay_schedule(0.0, 0.3, 10, 40, end_value=0.03),
     ),
+    "polynomial": (s.polynomial(0.3, 0.03, 40, power=2.5), optax.polynomial_schedule(0.3, 0.03, 2.5, 40)),
+    "warmup_stable_decay": (
+        s.warmup_stable_decay(peak=0.3, warmup_steps=10, decay_steps=15, steps=40, final=0.03),
+        optax.join_schedules(
+            [
+                optax.linear_schedule(0.0, 0.3, 10),
+                optax.constant_schedule(0.3),
+                optax.linear_schedule(0.3, 0.03, 15),
+            ],
+            [10, 25],
+        ),
+    ),
+    "inverse_square_root": (
+        s.inverse_square_root(peak=0.3, warmup_steps=10),
+        lambda step: 0.3 * np.minimum(step / 10, (max(step, 1) / 10) ** -0.5),
+    ),
+    "one_cycle": (
+        s.one_cycle(0.3, 40, pct_start=0.25),
+        optax.cosine_onecycle_schedule(40, 0.3, pct_start=0.25),
+    ),
+    "restarts": (
+        s.restarts(0.3, period=10, factor=2, final=0.03),
+        optax.join_schedules(
+            [optax.cosine_decay_schedule(0.3, 10 * 2**n, alpha=0.1) for n in range(7)],
+            [10 * (2**n - 1) for n in range(1, 7)],
+        ),
+    ),
     "joined": (
         s.joined([s.warmup(0.3, 10), s.cosine(0.3, 20), s.constant(0.1)], boundaries=[10, 25]),
         optax.join_schedules(
@@ -79,6 +106,11 @@ def test_ends_are_exact():
     assert s.cosine(0.3, 7)(0) == np.float32(0.3)
     assert s.warmup_cosine(0.3, 5, 9)(5) == np.float32(0.3)
     assert s.warmup_cosine(0.3, 5, 9)(0) == 0
+    assert s.polynomial(0.3, 0.7, 3, power=0.3)(3) == np.float32(0.7)
+    wsd = s.warmup_stable_decay(0.3, 5, 7, 30)
+    assert [wsd(step) for step in (0, 5, 23, 30, 99)] == np.float32([0, 0.3, 0.3, 0, 0]).tolist()
+    assert s.inverse_square_root(0.3, 7)(7) == np.float32(0.3)
+    assert s.one_cycle(0.3, 40, pct_start=0.25)(10) == np.float32(0.3)
 
 
 def test_joined_counts_each_piece_from_its_own_beginning():
@@ -248,6 +280,17 @@ def test_a_piece_that_overflows_outside_its_own_steps_does_no_harm():
         (lambda: s.warmup_cosine(0.1, 0, 5), ValueError, "warmup_cosine: warmup_steps = 0"),
         (lambda: s.warmup_cosine(0.1, "a", 5), TypeError, "warmup_cosine: warmup_steps = 'a'"),  # type: ignore[arg-type]
         (lambda: s.warmup_cosine(0.1, 2, None), TypeError, "warmup_cosine: steps = None"),  # type: ignore[arg-type]
+        (lambda: s.polynomial(0.1, 0, 5, power=0), ValueError, "polynomial: power = 0 .* above 0"),
+        (
+            lambda: s.warmup_stable_decay(0.1, 5, 6, 10),
+            ValueError,
+            "steps = 10 .* at least warmup_steps .* = 5 [+] 6",
+        ),
+        (lambda: s.inverse_square_root(0.1, 0), ValueError, "inverse_square_root: warmup_steps = 0"),
+        (lambda: s.one_cycle(0.1, 5, pct_start=1.0), ValueError, "one_cycle: pct_start = 1.0 .* below 1"),
+        (lambda: s.one_cycle(0.1, 5, div_factor=0), ValueError, "one_cycle: div_factor = 0"),
+        (lambda: s.restarts(0.1, 5, factor=0.5), ValueError, "restarts: factor = 0.5 .* at least 1"),
+        (lambda: s.restarts(0.1, 5, T_mult=2), TypeError, "'T_mult'.* is factor here"),  # type: ignore[call-arg]
         (lambda: s.joined([], []), ValueError, "list of schedules is empty"),
         (lambda: s.joined([s.constant(1)], [3]), ValueError, "1 schedules need 0 boundaries .* 1 were given"),
         (lambda: s.joined([s.constant(1)] * 3, [3]), ValueError, "3 schedules need 2 boundaries"),
@@ -274,7 +317,8 @@ def test_traced_numbers_pass():
             s.exponential(peak, 0.5),
             s.cosine(peak, steps),
         ]
-        return s.joined(schedules, [boundary, 2 * boundary])(3)
+        further = s.warmup_stable_decay(peak, warmup_steps, boundary, steps)(3), s.restarts(peak, steps)(3)
+        return s.joined(schedules, [boundary, 2 * boundary])(3), *further
 
-    expected = s.warmup_cosine(0.1, 2, 9)(3)
+    expected = s.warmup_cosine(0.1, 2, 9)(3), s.warmup_stable_decay(0.1, 2, 4, 9)(3), s.restarts(0.1, 9)(3)
     chex.assert_trees_all_close(value(0.1, 2, 9, 4), expected, rtol=1e-6)
