@@ -68,6 +68,7 @@ __version__ = "0.2.0.dev0"
 # asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:
     from jaxopt_edu import plots, problems, schedules, sweeps, training
+    from jaxopt_edu.rates import RateTest, rate_ramp, rate_test
     from jaxopt_edu.storage import load, save
     from jaxopt_edu.sweeps import (
         SweepResult,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
 
 _MODULES = {"plots", "problems", "schedules", "sweeps", "training"}
 _NAMES = {
+    "rates": "RateTest rate_ramp rate_test",
     "storage": "load save",
     "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit",
@@ -106,6 +108,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 __all__ = [
     "FitResult",
     "Optimizer",
+    "RateTest",
     "SweepResult",
     "accumulated",
     "adabelief",
@@ -156,6 +159,8 @@ __all__ = [
     "quniform",
     "radam",
     "randint",
+    "rate_ramp",
+    "rate_test",
     "replace",
     "rmsprop",
     "rprop",

@@ -8,6 +8,7 @@ WITHOUT: dict[str, str] = {
     **dict.fromkeys(
         [
             "FitResult",
+            "RateTest",
             "SweepResult",
             "Best",
             "TopRun",

@@ -70,6 +70,14 @@ LIMITS: dict[str, set[str]] = {
 }
 LABELS: dict[str, set[str]] = dict.fromkeys(("title", "xlabel", "ylabel", "label"), WORD)
 PLOTTED = {**LIMITS, **LABELS, "log": OPTIONAL, "xlog": OPTIONAL, "ylog": OPTIONAL}
+RATED: dict[str, Any] = {"loss_fn": loss, "params_or_init": jnp.ones(()), "optimizer": ADAM, "steps": 3}
+RATES: dict[str, set[str]] = {
+    "params_or_init": {"NaN"},
+    **dict.fromkeys(("low", "high", "num", "steps", "seeds", "smooth"), COUNT),
+    **dict.fromkeys(("data", "name", "progress"), OPTIONAL),
+    "batch_size": OPTIONAL | COUNT,
+    "model_state": ANY,
+}
 ROWS: dict[str, Row] = {
     # jaxopt_edu and jaxopt_edu.core
     "describe": Row(jo.describe, {"optimizer": ADAM}),
@@ -236,6 +244,9 @@ ROWS: dict[str, Row] = {
     "PopulationBased": Row(sweeps.PopulationBased, {"interval": 5}, {"interval": COUNT, "seed": COUNT}),
     "sweeps.load": Row(sweeps.load, {"path": "nowhere"}, {"path": {"text"}, "optimizers": OPTIONAL}),
     "rewrite": Row(sweeps.rewrite, {"path": "nowhere"}, {"path": {"text"}, "optimizers": OPTIONAL}),
+    # jaxopt_edu.rates
+    "rate_test": Row(jo.rate_test, RATED | {"num": 3}, RATES),
+    "rate_ramp": Row(jo.rate_ramp, RATED, RATES),
     # jaxopt_edu.problems
     "digits": Row(problems.digits, {}, {"seed": COUNT}),
     "mnist": Row(problems.mnist, {"path": "nowhere"}, {"path": {"text"}}),
@@ -281,6 +292,21 @@ ROWS: dict[str, Row] = {
         },
         {**PLOTTED, "start": OPTIONAL},
     ),
+    "plots.rate_test": Row(
+        plots.rate_test,
+        {"rates": [0.1, 0.2, 0.3, 0.4], "losses": POINTS},
+        {
+            **LABELS,
+            "first": COUNT | OPTIONAL | {"negative"},
+            "suggestion": COUNT | OPTIONAL,
+            **dict.fromkeys(("smoothed", "interval"), OPTIONAL),
+        },
+    ),
+    "plots.schedules": Row(
+        plots.schedules,
+        {"schedules": {"a": schedules.constant(0.5)}, "steps": 5},
+        {**LABELS, "steps": COUNT},
+    ),
     "animate": Row(
         plots.animate,
         {
@@ -306,7 +332,11 @@ SLOW = {
     "parallel",
     "sensitivity",
     "paths",
+    "plots.rate_test",
+    "plots.schedules",
     "animate",
+    "rate_test",
+    "rate_ramp",
     "digits",
     "sparse_regression",
 }

@@ -36,6 +36,7 @@ WITH: dict[tuple[str, str], dict[str, Any]] = {
     ("heat_map", "best"): {"x": FOUR, "y": FOUR, "values": FOUR},
     ("parallel", "best"): {"columns": {"a": FOUR, "b": FOUR}, "values": FOUR},
     ("warmup_cosine", "warmup_steps"): {"steps": 9},
+    **{(name, "batch_size"): {**RUNS, "steps": 3} for name in ("rate_test", "rate_ramp")},
 }
 FOURS = {"float": 4.0, "np.int64": np.int64(4), "np.float64": np.float64(4), "array": jnp.asarray(4)}
 NOT_WHOLE = {"4.5": 4.5, "text": "4", "True": True, "array of 4.5": jnp.asarray(4.5)}

@@ -26,7 +26,7 @@ LAYERS = (
     {"training"},
     {"plots"},
     {"sweeps"},
-    {"race"},
+    {"race", "rates"},
     {"textbook"},
     {"cli"},
 )

@@ -12,6 +12,8 @@ from jaxopt_edu.plots.film.animate import animate, frame_count
 from jaxopt_edu.plots.heat_map import heat_map
 from jaxopt_edu.plots.parallel import parallel
 from jaxopt_edu.plots.paths import paths
+from jaxopt_edu.plots.rate_test import rate_test
+from jaxopt_edu.plots.schedules import schedules
 from jaxopt_edu.plots.sensitivity import sensitivity
 
 __all__ = [
@@ -24,7 +26,9 @@ __all__ = [
     "heat_map",
     "parallel",
     "paths",
+    "rate_test",
     "save",
+    "schedules",
     "sensitivity",
     "styles",
 ]

@@ -108,7 +108,9 @@ def test_ends_are_exact():
     assert s.warmup_cosine(0.3, 5, 9)(0) == 0
     assert s.polynomial(0.3, 0.7, 3, power=0.3)(3) == np.float32(0.7)
     wsd = s.warmup_stable_decay(0.3, 5, 7, 30)
-    assert [wsd(step) for step in (0, 5, 23, 30, 99)] == np.float32([0, 0.3, 0.3, 0, 0]).tolist()
+    np.testing.assert_array_equal(
+        [wsd(step) for step in (0, 5, 23, 30)], np.array([0, 0.3, 0.3, 0], np.float32)
+    )
     assert s.inverse_square_root(0.3, 7)(7) == np.float32(0.3)
     assert s.one_cycle(0.3, 40, pct_start=0.25)(10) == np.float32(0.3)
 

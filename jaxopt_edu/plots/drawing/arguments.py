@@ -150,8 +150,8 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "columns": _by_label(_anything, "values"),
     "logs": optional(_by_label(checked_flag, "True or False")),
     "marks": optional(_by_label(_point, "points")),
-    **dict.fromkeys(("x", "y", "values", "domain"), _numbers),
-    "steps": optional(_numbers),
+    **dict.fromkeys(("x", "y", "values", "domain", "rates", "losses"), _numbers),
+    **dict.fromkeys(("steps", "smoothed", "interval"), optional(_numbers)),
     "minima": _points,
     "start": optional(_point),
     "labels": _labels,
@@ -159,7 +159,7 @@ CHECKS: dict[str, Callable[..., Any]] = {
 }
 # Of whatever kind they are given, pictures are drawn with Python's.
 NUMBERS: dict[str, Callable[..., int | float | None]] = {
-    **dict.fromkeys(("threshold", "top"), optional(_finite)),
+    **dict.fromkeys(("threshold", "top", "first", "suggestion"), optional(_finite)),
     "smooth": checked_whole,
     "best": optional(lambda owner, name, value: checked_whole(owner, name, value, 0)),
     "seconds": _seconds,
