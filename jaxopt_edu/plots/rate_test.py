@@ -106,20 +106,22 @@ def rate_test(
         axes.axhline(first, color=INK, linewidth=1.2, linestyle=(0, (2, 2)), zorder=2)
         axes.annotate(
             "at the start",
-            (0, first),
+            (1, first),
             xycoords=axes.get_yaxis_transform(),
-            xytext=(6, 3),
+            xytext=(6, 0),
             textcoords="offset points",
             fontsize=NOTE,
             color=INK,
-            va="bottom",
+            va="center",
         )
-    said = [caption([found.seeds], "range"), "" if smoothed is None else "line smoothed over the rate"]
     lost = int((~np.isfinite(values)).sum())
-    said.append(f"crosses: {lost} of {values.size} diverged" if lost else "")
-    if suggestion is not None:
-        said.append(_mark(axes, suggestion, ends))
-    headings(axes, title, "; ".join(filter(None, said)))
+    said = [
+        caption([found.seeds], "range"),
+        "" if smoothed is None else "line smoothed over the rate",
+        f"crosses: {lost} of {values.size} diverged" if lost else "",
+    ]
+    chosen = "" if suggestion is None else _mark(axes, suggestion, ends)
+    headings(axes, title, "\n".join(filter(None, ["; ".join(filter(None, said)), chosen])))
     return figure
 
 

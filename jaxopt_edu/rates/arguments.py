@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import jax
+import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxopt_edu.core.checks import POSITIVE, checked_number, short
 from jaxopt_edu.core.editing import replace
@@ -27,7 +28,7 @@ def checked_range(owner: str, low: Any, high: Any) -> tuple[float, float]:
     """
     ends = [checked_number(owner, name, value, POSITIVE) for name, value in (("low", low), ("high", high))]
     for name, end in zip(("low", "high"), ends, strict=True):
-        if isinstance(end, jax.core.Tracer):
+        if isinstance(end, Tracer):
             raise TypeError(f"{owner}: {name} is traced, but how runs are planned depends on it.")
     first, last = map(float, ends)
     if not first < last:
@@ -51,7 +52,7 @@ def checked_name(owner: str, optimizer: Any, name: Any) -> str:
         ValueError: there is no such number, or it is not clear which of several.
     """
     optimizer = checked_transform(owner, "optimizer", optimizer)
-    known = [each for each, value in settings(optimizer).items() if jax.numpy.ndim(value) == 0]
+    known = [each for each, value in settings(optimizer).items() if np.ndim(value) == 0]
     shown = ", ".join(known) or "none, as other libraries' optimizers hide theirs until they are lifted"
     if name is not None:
         if not isinstance(name, str):

@@ -8,12 +8,16 @@ import numpy as np
 
 from jaxopt_edu import plots
 from jaxopt_edu.core.editing import replace
-from jaxopt_edu.core.reading import describe
+from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.plots.drawing.labels import wrap
 from jaxopt_edu.rates.reading import lowest_rates, smooth_losses, steepest_rates, summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+WAYS = {"side by side": "a run for each value", "ramp": "growing in one run"}
+LETTERS_OF_TITLE = 60
 
 
 # Compared by identity, as arrays have no single answer to ==.
@@ -108,7 +112,7 @@ class RateTest:
             suggestion=self.suggestion if told else None,
             interval=self.interval if told and np.isfinite(self.interval[0]) else None,
             xlabel=self.name,
-            title=f"{self._tried} ({self.way})",
+            title=wrap(f"{self.name} of {kind(self.optimizer)}, {WAYS[self.way]}", LETTERS_OF_TITLE),
         )
 
     def __str__(self) -> str:
