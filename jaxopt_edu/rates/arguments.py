@@ -88,6 +88,27 @@ def checked_ramp(owner: str, optimizer: Any, name: str) -> None:
         )
 
 
+def check_ramped(owner: str, optimizer: Any, state: Any, name: str, wanted: float) -> None:
+    """Refuse a ramp that an optimizer with steps of its own has not gone through.
+
+    Args:
+        owner: the function's name, for the error.
+        optimizer: the optimizer with its growing number.
+        state: its state at the end of the run.
+        name: of the number.
+        wanted: what the number should be by then.
+
+    Raises:
+        ValueError: it is another.
+    """
+    reached = float(hyperparameters(optimizer, state)[name])
+    if not np.isclose(reached, wanted, rtol=1e-2):
+        raise ValueError(
+            f"{owner}: name = {name!r} came to {reached:.3g} in the end instead of {wanted:.3g}, as this "
+            "optimizer's schedules do not count every gradient; rate_test(…) tests it."
+        )
+
+
 def with_value(owner: str, optimizer: optax.GradientTransformation, name: str, value: Any) -> Optimizer:
     """The optimizer with another number or schedule under a name.
 

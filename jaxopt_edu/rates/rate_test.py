@@ -1,6 +1,7 @@
 """`rate_test` and `rate_ramp`: which learning rate, from a few short runs."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,22 @@ import optax
 from jaxopt_edu.core.arguments import checked_flag, optional
 from jaxopt_edu.core.checks import POSITIVE, checked_number, checked_whole
 from jaxopt_edu.core.foreign import as_pytree
-from jaxopt_edu.rates.arguments import called_as, checked_name, checked_ramp, checked_range, with_value
+from jaxopt_edu.rates.arguments import (
+    called_as,
+    check_ramped,
+    checked_name,
+    checked_ramp,
+    checked_range,
+    with_value,
+)
 from jaxopt_edu.rates.result import RateTest
 from jaxopt_edu.schedules import exponential
+from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
 from jaxopt_edu.sweeps.sweep import sweep
+
+# Evaluations 0 and 1 have the loss before any update, and evaluation 2 that after the first one.
+FROM = 2
 
 
 def rate_test(
@@ -92,13 +104,12 @@ def rate_test(
     width = _width(owner, smooth)
     name, opt = checked_name(owner, optimizer, name), as_pytree(optimizer)
     rates = np.geomspace(first, last, num)
-    settings = [with_value(owner, opt, name, rate) for rate in rates.tolist()]
     with called_as(owner):
-        found = sweep(
+        run = partial(
+            sweep,
             loss_fn,
             params_or_init,
-            settings,
-            data,
+            data=data,
             steps=steps,
             every=-(-steps // 5),
             seeds=seeds,
@@ -109,14 +120,15 @@ def rate_test(
             keep=0,
             progress=optional(checked_flag)(owner, "progress", progress),
         )
-    curves = found.curves[TRAINING_LOSS].astype(np.float64)
+        found = run([with_value(owner, opt, name, rate) for rate in rates.tolist()])
+        still = run([optax.set_to_zero()])
     return RateTest(
         way="side by side",
         optimizer=opt,
         name=name,
         rates=rates,
-        losses=curves[:, :, -1].T,
-        first=curves[0, :, 0],
+        losses=_curves(found)[:, :, -1].T,
+        untrained=np.repeat(_curves(still)[0, :, -1:], num, axis=1),
         steps=steps,
         seeds=found.seeds,
         width=width,
@@ -191,13 +203,14 @@ def rate_ramp(
     checked_ramp(owner, opt, name)
     for end in (first, last):
         with_value(owner, opt, name, end)  # of a schedule no page can see what it will come to
-    growing = exponential(first, rate=last / first, steps=steps - 1)
+    ramp = exponential(first, rate=last / first, steps=steps - 1)
+    growing = with_value(owner, opt, name, ramp)
     with called_as(owner):
-        found = sweep(
+        run = partial(
+            sweep,
             loss_fn,
             params_or_init,
-            [with_value(owner, opt, name, growing)],
-            data,
+            data=data,
             steps=steps + 1,  # the last loss is seen by the step after it
             every=1,
             seeds=seeds,
@@ -205,22 +218,28 @@ def rate_ramp(
             replacement=replacement,
             model_state=model_state,
             metric=TRAINING_LOSS,
-            keep=0,
+            keep=1,
             progress=optional(checked_flag)(owner, "progress", progress),
         )
-    # At evaluation k > 0 stands the loss with which step k began, counted from 1.
-    curve = found.curves[TRAINING_LOSS][0].astype(np.float64)
+        found = run([growing])
+        still = run([optax.set_to_zero()])
+    for best in found.top:
+        check_ramped(owner, growing, best.state, name, float(ramp(best.step)))
     return RateTest(
         way="ramp",
         optimizer=opt,
         name=name,
         rates=np.geomspace(first, last, steps),
-        losses=curve[:, 2:],
-        first=curve[:, 0],
+        losses=_curves(found)[0, :, FROM:],
+        untrained=_curves(still)[0, :, FROM:],
         steps=steps,
         seeds=found.seeds,
         width=width,
     )
+
+
+def _curves(found: SweepResult) -> np.ndarray:
+    return found.curves[TRAINING_LOSS].astype(np.float64)
 
 
 def _width(owner: str, smooth: Any) -> float:

@@ -4,69 +4,78 @@ import numpy as np
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+DEVIATIONS = 4.0  # luckier than that no batches are, of the few hundred that are looked at
 
 
-def smooth_losses(rates: np.ndarray, losses: np.ndarray, first: np.ndarray, width: float) -> np.ndarray:
+def smooth_losses(rates: np.ndarray, losses: np.ndarray, start: np.ndarray, width: float) -> np.ndarray:
     """Average each loss with those of rates near it, weighted by a Gaussian over the logarithm.
 
-    A loss further above the first one than the lowest is below it counts as that far above: a rate that
-    explodes must not spoil the one before, which is often the best. The average is centred, so that it moves
-    no minimum, as the running averages of most rate finders do.
+    A loss further above the start than the lowest is below it counts as that far above: a rate that explodes
+    must not spoil the one before, which is often the best. The average is centred, so that it moves no
+    minimum, as the running averages of most rate finders do.
 
     Args:
         rates: (n,), rising.
         losses: (seeds, n); not finite where a run diverged.
-        first: (seeds,), the losses before the first step.
+        start: (seeds,), the losses without any step.
         width: the Gaussian's standard deviation in powers of ten.
 
     Returns:
         (seeds, n); NaN where a run diverged.
     """
-    finite = np.isfinite(losses)
-    bounded = np.where(finite, np.minimum(losses, ceiling(losses, first)[:, np.newaxis]), 0.0)
-    apart = np.log10(rates)[:, np.newaxis] - np.log10(rates)
-    weights = np.exp(-((apart / width) ** 2) / 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (bounded @ weights) / (finite.astype(float) @ weights)
-    return np.where(finite, means, np.nan)
+    return _averaged(rates, np.minimum(losses, ceiling(losses, start)[:, np.newaxis]), width)
 
 
-def ceiling(losses: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """As far above the first loss as the lowest is below it; (seeds,)."""
+def ceiling(losses: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """As far above the start as the lowest loss is below it; (seeds,)."""
     lowest = np.where(np.isfinite(losses), losses, np.inf).min(axis=1)
-    return first + np.maximum(first - np.where(np.isfinite(lowest), lowest, first), 0.0)
+    return start + np.maximum(start - np.where(np.isfinite(lowest), lowest, start), 0.0)
 
 
-def lowest_rates(rates: np.ndarray, smoothed: np.ndarray, first: np.ndarray) -> np.ndarray:
+def proven(rates: np.ndarray, untrained: np.ndarray, width: float) -> np.ndarray:
+    """What a smoothed loss has to be below so that no luck with batches explains it.
+
+    Args:
+        rates: (n,), rising.
+        untrained: (seeds, n), the losses of parameters that stay where they began, on the same batches.
+        width: the Gaussian's standard deviation in powers of ten.
+
+    Returns:
+        (seeds,): their mean less four standard deviations of them, smoothed as the losses are.
+    """
+    return untrained.mean(axis=1) - DEVIATIONS * _averaged(rates, untrained, width).std(axis=1)
+
+
+def lowest_rates(rates: np.ndarray, smoothed: np.ndarray, below: np.ndarray) -> np.ndarray:
     """The rate at which each seed's smoothed loss is lowest: the vertex of the parabola through it.
 
     Args:
         rates: (n,), rising by a constant factor.
         smoothed: (seeds, n).
-        first: (seeds,), the losses before the first step.
+        below: (seeds,), what a loss has to be below to count.
 
     Returns:
-        (seeds,); NaN where no loss is below the first one.
+        (seeds,); NaN where no loss is.
     """
     logs, found = np.log10(rates), np.full(len(smoothed), np.nan)
-    for seed, place in _bottoms(smoothed, first):
+    for seed, place in _bottoms(smoothed, below):
         found[seed] = 10 ** (logs[place] + _vertex(smoothed[seed], place) * (logs[1] - logs[0]))
     return found
 
 
-def steepest_rates(rates: np.ndarray, smoothed: np.ndarray, first: np.ndarray) -> np.ndarray:
+def steepest_rates(rates: np.ndarray, smoothed: np.ndarray, below: np.ndarray) -> np.ndarray:
     """The rate at which each seed's smoothed loss falls fastest, before it is lowest.
 
     Args:
         rates: (n,), rising by a constant factor.
         smoothed: (seeds, n).
-        first: (seeds,), the losses before the first step.
+        below: (seeds,), what a loss has to be below to count.
 
     Returns:
-        (seeds,); NaN where no loss is below the first one.
+        (seeds,); NaN where no loss is.
     """
     found = np.full(len(smoothed), np.nan)
-    for seed, place in _bottoms(smoothed, first):
+    for seed, place in _bottoms(smoothed, below):
         found[seed] = rates[int(np.argmin(np.gradient(smoothed[seed, : place + 1])))] if place else rates[0]
     return found
 
@@ -94,11 +103,20 @@ def summary(suggestions: np.ndarray, least: float) -> tuple[float, float, float]
     return 10**mean, 10 ** (mean - half), 10 ** (mean + half)
 
 
-def _bottoms(smoothed: np.ndarray, first: np.ndarray) -> list[tuple[int, int]]:
-    """The seeds that some rate brought below where they began, and the place of their lowest loss."""
+def _averaged(rates: np.ndarray, losses: np.ndarray, width: float) -> np.ndarray:
+    finite = np.isfinite(losses)
+    apart = np.log10(rates)[:, np.newaxis] - np.log10(rates)
+    weights = np.exp(-((apart / width) ** 2) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (np.where(finite, losses, 0.0) @ weights) / (finite.astype(float) @ weights)
+    return np.where(finite, means, np.nan)
+
+
+def _bottoms(smoothed: np.ndarray, below: np.ndarray) -> list[tuple[int, int]]:
+    """The seeds with a loss that counts, and the place of their lowest."""
     known = np.where(np.isfinite(smoothed), smoothed, np.inf)
     places = known.argmin(axis=1)
-    return [(seed, int(place)) for seed, place in enumerate(places) if known[seed, place] < first[seed]]
+    return [(seed, int(place)) for seed, place in enumerate(places) if known[seed, place] < below[seed]]
 
 
 def _vertex(values: np.ndarray, place: int) -> float:

@@ -11,13 +11,14 @@ from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.plots.drawing.labels import wrap
-from jaxopt_edu.rates.reading import lowest_rates, smooth_losses, steepest_rates, summary
+from jaxopt_edu.rates.reading import lowest_rates, proven, smooth_losses, steepest_rates, summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WAYS = {"side by side": "a run for each value", "ramp": "growing in one run"}
 LETTERS_OF_TITLE = 60
+WIDE = 30.0
 
 
 # Compared by identity, as arrays have no single answer to ==.
@@ -31,7 +32,8 @@ class RateTest:
         name: the hyperparameter that was varied.
         rates: its values, rising by a constant factor; float64, shape (n,).
         losses: what training came to with each; float64, shape (s, n), NaN where a run had diverged.
-        first: the losses before the first step; float64, shape (s,).
+        untrained: the losses of parameters that stay where they began, on the same batches; float64, shape
+            (s, n).
         steps: how many steps each run made.
         seeds: the s seeds.
         width: over how many powers of ten of the rate losses are averaged.
@@ -42,25 +44,31 @@ class RateTest:
     name: str
     rates: np.ndarray
     losses: np.ndarray
-    first: np.ndarray
+    untrained: np.ndarray
     steps: int
     seeds: tuple[int, ...]
     width: float
 
+    @property
+    def start(self) -> np.ndarray:
+        """The loss before the first step, a mean over all batches; float64, shape (s,)."""
+        return self.untrained.mean(axis=1)
+
     @cached_property
     def smoothed(self) -> np.ndarray:
         """The losses, averaged over rates near each other; float64, shape (s, n)."""
-        return smooth_losses(self.rates, self.losses, self.first, self.width)
+        return smooth_losses(self.rates, self.losses, self.start, self.width)
 
     @cached_property
     def suggestions(self) -> np.ndarray:
         """The rate that each seed alone suggests; float64, shape (s,), NaN where none lowers the loss.
 
+        A loss counts as lowered from four standard deviations of the batches' own differences on.
         Side by side it is where the smoothed loss is lowest; of a ramp, whose later losses stand on all
         rates before, where it falls fastest.
         """
         chosen = lowest_rates if self.way == "side by side" else steepest_rates
-        return chosen(self.rates, self.smoothed, self.first)
+        return chosen(self.rates, self.smoothed, proven(self.rates, self.untrained, self.width))
 
     @property
     def suggestion(self) -> float:
@@ -108,7 +116,7 @@ class RateTest:
             self.rates,
             self.losses,
             smoothed=self.smoothed,
-            first=float(self.first.mean()),
+            first=float(self.start.mean()),
             suggestion=self.suggestion if told else None,
             interval=self.interval if told and np.isfinite(self.interval[0]) else None,
             xlabel=self.name,
@@ -141,12 +149,12 @@ class RateTest:
         if not np.isfinite(self.suggestion):
             return (
                 f"No suggestion: with half of the seeds or more no value brings the loss below the "
-                f"{self.first.mean():.3g} of the start."
+                f"{self.start.mean():.3g} of the start."
             )
         low, high = self.interval
         sure = f"95 % interval {low:.2g} to {high:.2g}" if np.isfinite(low) else "one seed, no interval"
         lowest = np.nanmin(self.smoothed, axis=1)[np.isfinite(self.suggestions)].mean()
-        begun = self.first[np.isfinite(self.suggestions)].mean()
+        begun = self.start[np.isfinite(self.suggestions)].mean()
         why = "the loss is lowest" if self.way == "side by side" else "the loss falls fastest"
         return (
             f"Suggestion: {self.suggestion:.2g} ({sure}), where {why}; it came down from {begun:.3g} to "
@@ -158,6 +166,9 @@ class RateTest:
         told = []
         if self.at_edge and np.isfinite(self.suggestion):
             told.append("The loss is lowest at an end of the range: try a wider one.")
+        low, high = self.interval
+        if high > WIDE * low:
+            told.append("The seeds disagree: give more steps, larger batches or more seeds.")
         lost = ~np.isfinite(self.losses)
         if lost.any():
             told.append(f"Runs diverged from {self.rates[lost.any(axis=0).argmax()]:.2g} on.")

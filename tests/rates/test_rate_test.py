@@ -40,7 +40,7 @@ def test_side_by_side_each_loss_is_of_its_own_rate():
     np.testing.assert_allclose(found.rates, np.geomspace(1e-3, 100, 21))
     assert found.losses.shape == found.smoothed.shape == (3, 21)
     factors = (1 - found.rates[:, np.newaxis]) ** (2 * np.arange(STEPS - 2, STEPS))  # the last fifth
-    np.testing.assert_allclose(found.losses, found.first[:, np.newaxis] * factors.mean(axis=1), rtol=2e-4)
+    np.testing.assert_allclose(found.losses, found.start[:, np.newaxis] * factors.mean(axis=1), rtol=2e-4)
 
 
 def test_side_by_side_the_suggestion_is_where_the_loss_is_lowest():
@@ -54,15 +54,15 @@ def test_side_by_side_the_suggestion_is_where_the_loss_is_lowest():
 
 def test_the_seeds_draw_their_own_points_as_a_sweep_does():
     keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in range(3)]
-    np.testing.assert_allclose(side_by_side().first, [parabola(start(key), None) for key in keys], rtol=1e-6)
-    np.testing.assert_array_equal(ramp().first, side_by_side().first)
+    np.testing.assert_allclose(side_by_side().start, [parabola(start(key), None) for key in keys], rtol=1e-6)
+    np.testing.assert_allclose(ramp().start, side_by_side().start, rtol=1e-6)
 
 
 def test_a_ramps_loss_stands_on_all_rates_before_it():
     found = ramp()
     np.testing.assert_allclose(found.rates, np.geomspace(1e-3, 1, 40))
     left = np.cumprod((1 - found.rates) ** 2)
-    np.testing.assert_allclose(found.losses[:, :-1], found.first[:, np.newaxis] * left[:-1], rtol=1e-3)
+    np.testing.assert_allclose(found.losses[:, :-1], found.start[:, np.newaxis] * left[:-1], rtol=1e-3)
     assert (found.losses[:, -1] < 1e-6).all()
 
 
@@ -160,6 +160,34 @@ def test_batches_are_the_same_for_all_rates():
     )  # fmt: skip
     assert (found.losses == found.losses[:, :1]).all()
     assert found.losses[0, 0] != found.losses[1, 0]
+    np.testing.assert_array_equal(found.losses, found.untrained)
+    assert np.isnan(found.suggestion)
+
+
+def test_a_ramps_baseline_has_its_batches():
+    x = jax.random.normal(jax.random.key(0), (50,))
+    arguments = {"low": 1e-30, "high": 1e-28, "steps": 20, "seeds": 2, "batch_size": 2}
+    found = jo.rate_ramp(lambda w, batch: jnp.mean((w - batch) ** 2), jnp.zeros(()), jo.sgd(), x, **arguments)
+    np.testing.assert_array_equal(found.losses, found.untrained)
+    assert np.unique(found.losses).size > 20
+    assert np.isnan(found.suggestion)
+    assert "No suggestion" in str(found)
+
+
+@pytest.mark.parametrize("optimizer", [jo.accumulated(jo.sgd(), 2), jo.lift(optax.MultiSteps)(jo.sgd(), 2)])
+def test_a_ramp_that_counts_otherwise_is_refused(optimizer):
+    with pytest.raises(ValueError, match=r"^rate_ramp: name = .* came to .* do not count every"):
+        jo.rate_ramp(
+            parabola, jnp.ones(2), optimizer, name=rate_name(optimizer), low=1e-3, high=1e-1, steps=9
+        )
+    found = jo.rate_test(parabola, jnp.ones(2), optimizer, name=rate_name(optimizer), num=3, steps=5, seeds=1)
+    assert np.isfinite(found.losses[0, 0])
+
+
+def rate_name(optimizer):
+    """What the learning rate is called there."""
+    (name,) = [each for each in jo.hyperparameters(optimizer) if each.endswith("learning_rate")]
+    return name
 
 
 def test_a_models_state_comes_along():

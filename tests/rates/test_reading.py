@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxopt_edu.rates.reading import ceiling, lowest_rates, smooth_losses, steepest_rates, summary
+from jaxopt_edu.rates.reading import ceiling, lowest_rates, proven, smooth_losses, steepest_rates, summary
 
 RATES = np.geomspace(1e-4, 1.0, 17)
 LOGS = np.log10(RATES)
@@ -47,6 +47,19 @@ def test_no_loss_below_the_first_is_no_suggestion():
     losses = np.stack([np.full(17, 9.5), np.full(17, np.nan)])
     for read in (lowest_rates, steepest_rates):
         assert np.isnan(read(RATES, losses, FIRST)).all()
+
+
+def test_what_no_luck_with_batches_explains():
+    """Of a thousand runs that learn nothing, few give a suggestion; one that does learn always does."""
+    rng = np.random.default_rng(0)
+    rates = np.geomspace(1e-5, 10, 200)
+    untrained = rng.normal(3, 0.3, (1000, 200))
+    smoothed = smooth_losses(rates, untrained, untrained.mean(axis=1), 0.1)
+    below = proven(rates, untrained, 0.1)
+    assert np.isfinite(steepest_rates(rates, smoothed, below)).mean() < 0.02
+    falling = smooth_losses(rates, untrained - np.linspace(0, 1, 200), untrained.mean(axis=1), 0.1)
+    assert np.isfinite(steepest_rates(rates, falling, below)).mean() > 0.99
+    np.testing.assert_allclose(proven(rates, np.full((2, 200), 5.0), 0.1), 5, rtol=1e-12)
 
 
 def test_the_steepest_rate_is_where_a_known_curve_falls_fastest():
