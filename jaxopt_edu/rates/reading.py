@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-6  # of a mean of float32 losses
 DEVIATIONS = 4.0  # luckier than that no batches are, of the few hundred that are looked at
 
 
@@ -55,7 +56,7 @@ def lowest_rates(rates: np.ndarray, smoothed: np.ndarray, below: np.ndarray) -> 
         below: (seeds,), what a loss has to be below to count.
 
     Returns:
-        (seeds,); NaN where no loss is.
+        (seeds,); NaN where no loss is, or all are the same.
     """
     logs, found = np.log10(rates), np.full(len(smoothed), np.nan)
     for seed, place in _bottoms(smoothed, below):
@@ -72,12 +73,24 @@ def steepest_rates(rates: np.ndarray, smoothed: np.ndarray, below: np.ndarray) -
         below: (seeds,), what a loss has to be below to count.
 
     Returns:
-        (seeds,); NaN where no loss is.
+        (seeds,); NaN where no loss is, or all are the same.
     """
     found = np.full(len(smoothed), np.nan)
     for seed, place in _bottoms(smoothed, below):
-        found[seed] = rates[int(np.argmin(np.gradient(smoothed[seed, : place + 1])))] if place else rates[0]
+        # Before the loss is below for good, its slopes are the batches' more than the rate's.
+        above = np.flatnonzero(~(smoothed[seed, :place] < below[seed]))
+        begin = int(above[-1]) if len(above) else 0
+        steepest = int(np.argmin(np.gradient(smoothed[seed, begin : place + 1]))) if place > begin else 0
+        found[seed] = rates[begin + steepest]
     return found
+
+
+def flat(losses: np.ndarray) -> np.ndarray:
+    """Whether the losses of each seed are the same at all rates, up to rounding; (seeds,)."""
+    lowest = np.where(np.isfinite(losses), losses, np.inf).min(axis=1)
+    highest = np.where(np.isfinite(losses), losses, -np.inf).max(axis=1)
+    several = np.isfinite(losses).sum(axis=1) > 1
+    return several & (highest - lowest <= ROUNDING * np.abs(lowest))
 
 
 def summary(suggestions: np.ndarray, least: float) -> tuple[float, float, float]:
@@ -115,8 +128,8 @@ def _averaged(rates: np.ndarray, losses: np.ndarray, width: float) -> np.ndarray
 def _bottoms(smoothed: np.ndarray, below: np.ndarray) -> list[tuple[int, int]]:
     """The seeds with a loss that counts, and the place of their lowest."""
     known = np.where(np.isfinite(smoothed), smoothed, np.inf)
-    places = known.argmin(axis=1)
-    return [(seed, int(place)) for seed, place in enumerate(places) if known[seed, place] < below[seed]]
+    counts = (known.min(axis=1) < below) & ~flat(smoothed)
+    return [(int(seed), int(known[seed].argmin())) for seed in np.flatnonzero(counts)]
 
 
 def _vertex(values: np.ndarray, place: int) -> float:

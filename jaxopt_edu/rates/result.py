@@ -11,7 +11,7 @@ from jaxopt_edu.core.editing import replace
 from jaxopt_edu.core.reading import describe, kind
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.plots.drawing.labels import wrap
-from jaxopt_edu.rates.reading import lowest_rates, proven, smooth_losses, steepest_rates, summary
+from jaxopt_edu.rates.reading import flat, lowest_rates, proven, smooth_losses, steepest_rates, summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,6 +146,8 @@ class RateTest:
 
     @property
     def _found(self) -> str:
+        if flat(self.smoothed).mean() >= 0.5:
+            return f"No suggestion: the loss is {np.nanmean(self.smoothed):.3g} whatever the value."
         if not np.isfinite(self.suggestion):
             return (
                 f"No suggestion: with half of the seeds or more no value brings the loss below the "

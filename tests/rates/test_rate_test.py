@@ -151,6 +151,13 @@ def test_a_number_inside_a_schedule_is_varied_side_by_side():
     np.testing.assert_allclose(found.losses[0], factors, rtol=1e-5, atol=1e-12)
 
 
+def test_a_number_that_changes_nothing_is_told():
+    """Muon has no matrix here, and its learning rate is of matrices only."""
+    found = jo.rate_test(parabola, jnp.ones(2), jo.muon(), num=3, steps=3, seeds=1)
+    assert np.isnan(found.suggestion)
+    assert str(found).split("\n")[1] == "No suggestion: the loss is 0.996 whatever the value."
+
+
 def test_batches_are_the_same_for_all_rates():
     """At rates that move nothing, the losses of a seed are the same numbers."""
     x = jnp.arange(12.0)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxopt_edu.rates.reading import ceiling, lowest_rates, proven, smooth_losses, steepest_rates, summary
+from jaxopt_edu.rates.reading import (
+    ceiling,
+    flat,
+    lowest_rates,
+    proven,
+    smooth_losses,
+    steepest_rates,
+    summary,
+)
 
 RATES = np.geomspace(1e-4, 1.0, 17)
 LOGS = np.log10(RATES)
@@ -69,6 +77,24 @@ def test_the_steepest_rate_is_where_a_known_curve_falls_fastest():
     losses = 8 / (1 + np.exp(6 * (logs + 2.5))) + np.where(logs > -0.5, 50 * (logs + 0.5) ** 2, 0)
     (found,) = steepest_rates(rates, losses[np.newaxis], np.array([9.0]))
     np.testing.assert_allclose(np.log10(found), -2.5, atol=0.01)
+
+
+def test_slopes_of_the_batches_are_not_the_rates():
+    """A wiggle before the loss has fallen is steeper than the fall, and is not taken."""
+    rates = np.geomspace(1e-4, 1.0, 401)
+    logs = np.log10(rates)
+    losses = 8 / (1 + np.exp(6 * (logs + 1.5))) + 0.5 * np.exp(-(((logs + 3.5) / 0.01) ** 2))
+    (found,) = steepest_rates(rates, losses[np.newaxis], np.array([7.5]))
+    np.testing.assert_allclose(np.log10(found), -1.5, atol=0.01)
+
+
+def test_losses_that_are_all_the_same_suggest_nothing():
+    losses = 5 + 1e-7 * np.random.default_rng(0).normal(size=(2, 17))
+    assert flat(losses).all()
+    assert np.isnan(lowest_rates(RATES, losses, FIRST)).all()
+    one = np.where(np.arange(17) == 3, 5.0, np.nan)[np.newaxis]
+    assert not flat(one).any()
+    np.testing.assert_allclose(lowest_rates(RATES, one, FIRST[:1]), RATES[3])
 
 
 def test_the_interval_is_students_of_the_logarithms():
