@@ -17,6 +17,14 @@ GROUPS = {"slow": jo.sgd(0.25), "fast": jo.chain(jo.momentum(0.5), jo.sgd(COSINE
 LABELS = {"layer": {"w": "slow", "b": "fast"}, "head": "slow"}
 WRITABLE = {
     "schedule": jo.adam(COSINE),
+    "schedules": jo.adam(
+        jo.schedules.warmup_stable_decay(0.5, 2, 3, 9),
+        b1=jo.schedules.polynomial(0.5, 0.25, 9, power=2),
+        b2=jo.schedules.one_cycle(0.5, 9),
+        eps=jo.schedules.joined(
+            [jo.schedules.restarts(0.5, 3), jo.schedules.inverse_square_root(0.5, 2)], boundaries=[6]
+        ),
+    ),
     "partition": jo.lift(optax.partition)(GROUPS, LABELS),
     "masked": jo.lift(optax.masked)(jo.sgd(0.25), {"w": True, "b": False}),
     "apply_if_finite": jo.lift(optax.apply_if_finite)(jo.lift(optax.masked)(jo.sgd(0.25), {"w": True}), 3),

@@ -97,6 +97,10 @@ def test_a_schedules_numbers_are_axes():
     # Of the middle of 5 and 995 steps of warm-up, and 500 in all, nothing could be built.
     warmed = settings("sgd learning_rate=warmup_cosine(1,randint(5,995),1000)", num=5)
     assert len(set(warmed)) == 5
+    restarted = settings("sgd learning_rate=restarts(1,[10,20],factor=2)")
+    assert restarted == [
+        f"sgd(learning_rate=restarts(peak=1, period={period}, factor=2, final=0))" for period in (10, 20)
+    ]
     listed = settings("sgd learning_rate=0.1,cosine(0.2,10)")
     assert listed == ["sgd(learning_rate=0.1)", "sgd(learning_rate=cosine(peak=0.2, steps=10, final=0))"]
 
