@@ -51,8 +51,8 @@ def rate_test(
     Within a seed all runs begin at the same parameters and see the same batches; they are one compiled
     program, a `sweep`. What counts is the mean training loss over the last fifth of the steps, smoothed over
     neighbouring rates, and the suggestion is where it is lowest. Unlike in a `rate_ramp`, each loss is that
-    of one rate alone. As rates that suit a short run are often too large for a long one that does not let
-    them fall, give as many steps as you can spare.
+    of one rate alone. Rates that suit a short run may be too large for a long one, above all of methods such
+    as `lion` and `muon`, whose steps are as long as the rate says: give as many steps as you can spare.
 
     Args:
         loss_fn: as for `fit`: `loss_fn(params, batch)`, which returns a loss or (loss, dict of metrics); with
