@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_edu.optimizers.matrices.decompositions import eigh, orthonormal_columns
+
 
 def eigenbasis(product: jax.Array) -> jax.Array:
     """The eigenvectors of a symmetric matrix, those of the largest eigenvalues first.
@@ -17,7 +19,7 @@ def eigenbasis(product: jax.Array) -> jax.Array:
     >>> eigenbasis(jnp.diag(jnp.array([1.0, 3.0]))).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
-    _, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(product))
+    _, vectors = eigh(jax.lax.stop_gradient(product))
     return vectors[:, ::-1]
 
 
@@ -44,7 +46,7 @@ def power_iteration(product: jax.Array, basis: jax.Array) -> tuple[jax.Array, ja
     turned = product @ basis
     lengths = jnp.sum(basis.conj() * turned, axis=0).real
     order = jnp.argsort(lengths, descending=True)
-    return jnp.linalg.qr(turned[:, order])[0], order
+    return orthonormal_columns(turned[:, order]), order
 
 
 def turned(left: jax.Array, matrix: jax.Array, right: jax.Array) -> jax.Array:

@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxopt_edu.optimizers.matrices.decompositions import eigh
+
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def inverse_root(matrix: jax.Array, order: int) -> jax.Array:
@@ -23,7 +25,7 @@ def inverse_root(matrix: jax.Array, order: int) -> jax.Array:
     >>> inverse_root(jnp.diag(jnp.array([16.0, 0.0])), 4).tolist()
     [[0.5, 0.0], [0.0, 0.0]]
     """
-    values, vectors = jnp.linalg.eigh(matrix)
+    values, vectors = eigh(matrix)
     return (vectors * _power(values, -1 / order)[None, :]) @ vectors.conj().T
 
 
@@ -32,7 +34,7 @@ def _(order, primals, tangents):
     # Daleckii and Krein: in A's eigenbasis the derivative is, entry by entry, a difference quotient of the
     # root; of equal eigenvalues it is the root's own derivative.
     (matrix,), (tangent,) = primals, tangents
-    values, vectors = jnp.linalg.eigh(matrix)
+    values, vectors = eigh(matrix)
     roots, slopes = _power(values, -1 / order), _power(values, -1 / order - 1) * (-1 / order)
     gap = values[:, None] - values[None, :]
     largest = jnp.maximum(jnp.abs(values)[:, None], jnp.abs(values)[None, :])
