@@ -18,6 +18,7 @@ from jaxopt_edu.core import (
     describe,
     evaluation_params,
     hyperparameters,
+    layerwise,
     lift,
     loguniform,
     normal,
@@ -29,6 +30,7 @@ from jaxopt_edu.core import (
     stack,
     uniform,
     unstack,
+    where,
 )
 from jaxopt_edu.optimizers import (
     adabelief,
@@ -137,6 +139,7 @@ __all__ = [
     "hyperparameters",
     "lamb",
     "lars",
+    "layerwise",
     "lift",
     "lion",
     "load",
@@ -180,6 +183,7 @@ __all__ = [
     "uniform",
     "unstack",
     "weight_decay",
+    "where",
     "yogi",
 ]
 

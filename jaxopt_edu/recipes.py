@@ -16,6 +16,7 @@ from jax.tree_util import Partial
 
 from jaxopt_edu import schedules
 from jaxopt_edu.core import partition
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.chaining import chain
 from jaxopt_edu.core.composition import (
     WithConstants,
@@ -25,6 +26,7 @@ from jaxopt_edu.core.composition import (
     own_numbers,
     rest_of,
 )
+from jaxopt_edu.core.leaf_values import FACTORIES as VALUES_BY_LEAF
 from jaxopt_edu.core.lifting import Lifted, lift
 from jaxopt_edu.core.naming import keywords_of, page_of
 from jaxopt_edu.core.reading import describe, show
@@ -137,6 +139,12 @@ def _value(value: Any) -> Any:
         return {"optimizer": recipe(value)}
     if is_key(value):
         return {"key": jax.random.key_data(value).tolist(), "implementation": str(jax.random.key_impl(value))}
+    if is_by_leaf(value):
+        arguments = value.func.constants | value.keywords
+        return {
+            "by_leaf": value.func.__name__,
+            "arguments": {key: _value(part) for key, part in arguments.items()},
+        }
     if isinstance(value, Partial):
         name = value.func.__name__.removeprefix("_")
         if name not in SCHEDULES or value.func.__module__ != SCHEDULES[name].__module__:
@@ -171,9 +179,10 @@ def _read(value: Any) -> Any:
     if "key" in value:
         data = jnp.array(value["key"], jnp.uint32)
         return jax.random.wrap_key_data(data, impl=value["implementation"])
-    if "schedule" in value:
-        arguments = {name: _read(part) for name, part in value["arguments"].items()}
-        return _found(SCHEDULES, value["schedule"])(**arguments)
+    for kind, factories in (("schedule", SCHEDULES), ("by_leaf", VALUES_BY_LEAF)):
+        if kind in value:
+            arguments = {name: _read(part) for name, part in value["arguments"].items()}
+            return _found(factories, value[kind])(**arguments)
     if "list" in value:
         return [_read(part) for part in value["list"]]
     if "array" not in value:

@@ -14,6 +14,7 @@ from jaxopt_edu.core.distributions import (
 )
 from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.evaluation import evaluation_params
+from jaxopt_edu.core.leaf_values import layerwise, where
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.matrices import MatrixAxes, map_matrices, matrix_axes, matrix_state, with_fewer_rows
 from jaxopt_edu.core.naming import hyperparameters, settings
@@ -46,6 +47,7 @@ __all__ = [
     "first_count",
     "hyperparameters",
     "kind",
+    "layerwise",
     "lift",
     "loguniform",
     "map_matrices",
@@ -74,6 +76,7 @@ __all__ = [
     "uniform",
     "unstack",
     "weight_sums",
+    "where",
     "with_fewer_rows",
     "zeros_like",
 ]

@@ -9,6 +9,7 @@ import jax
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import holds_schedule, is_by_leaf
 from jaxopt_edu.core.checks import Limit, short
 from jaxopt_edu.core.foreign import Transform, as_transform, init_leaf, is_transform, update_leaf
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, Page, checked_hyperparameter
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 # The members of a composed transform, and their update functions: in order, or by name.
 Transforms = Sequence[Transform] | Mapping[Any, Any]
 UpdateFunctions = Any
+
+
+# The trait of what tells leaves apart; hyperparameters with a number for each leaf do.
+NAMES_LEAVES = "names_leaves"
 
 
 class Step(Protocol):
@@ -69,18 +74,19 @@ class Composition:
         """
         numbers = {name: keywords[name] for name, _ in self.limits}
         # Every tuple has a method of this name.
-        if any(map(callable, numbers.values())) and "count" not in getattr(state, "_fields", ()):
+        if any(map(holds_schedule, numbers.values())) and "count" not in getattr(state, "_fields", ()):
             raise TypeError(
                 f"{self.name}: the state is a {type(state).__name__} without a count to ask a schedule at; "
                 f"it needs the state that {self.name}(…).init(params) returns."
             )
-        return {name: value(state.count) if callable(value) else value for name, value in numbers.items()}
+        count = getattr(state, "count", None)
+        return {name: value(count) if callable(value) else value for name, value in numbers.items()}
 
     def values(self, keywords: Mapping[str, Any], state: Any) -> dict[str, ValueInForce]:
         """Its own numbers as `step` gets them: to be cast to a leaf's dtype."""
         limits = dict(self.limits)
         in_force = self.numbers_in_force(keywords, state).items()
-        return {name: ValueInForce(value, limits[name]) for name, value in in_force}
+        return {name: ValueInForce(value, limits[name], f"{self.name}: {name}") for name, value in in_force}
 
     def __call__(
         self,
@@ -214,15 +220,16 @@ def bearer(optimizer: optax.GradientTransformation, trait: str) -> str | None:
     Returns:
         The name of its factory; None if there is none.
     """
+    numbers = getattr(optimizer.update, "keywords", {}).values()
+    tells_apart = trait == NAMES_LEAVES and any(map(is_by_leaf, numbers))
     if (composition := composition_of(optimizer)) is None:
         page = getattr(optimizer.update, "func", None)
         if not isinstance(page, Page):
             return None
-        if trait in page.traits:
+        if trait in page.traits or tells_apart:
             return page.name
-        arguments = _partials(optimizer)[1].keywords.values()
-        inside = [each for each in arguments if isinstance(each, optax.GradientTransformation)]
-    elif getattr(composition.step, trait, False):
+        inside = [each for each in numbers if isinstance(each, optax.GradientTransformation)]
+    elif getattr(composition.step, trait, False) or tells_apart:
         return composition.name
     else:
         inside = members(optimizer) or []

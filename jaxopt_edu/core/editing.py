@@ -10,10 +10,12 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.composition import member_names, members, own_numbers, recompose
 from jaxopt_edu.core.foreign import as_pytree, checked_transform, is_transform
 from jaxopt_edu.core.hints import hint
+from jaxopt_edu.core.leaf_values import remade
 from jaxopt_edu.core.naming import hyperparameters, keywords_of, nested, page_of, parts
 from jaxopt_edu.core.reading import describe, show
 from jaxopt_edu.core.transform import Optimizer
@@ -26,8 +28,8 @@ def replace(optimizer: optax.GradientTransformation, **changes: Any) -> Optimize
         optimizer: an optimizer of this library, a lifted one, a chain, or a stack of them.
         **changes: new values by name, as `hyperparameters` gives them. In a chain,
             `**{"0.learning_rate": 0.1}` picks the transform, `**{"slow.learning_rate": 0.1}` one of several
-            groups, and `**{"learning_rate.peak": 0.1}` a schedule's own number. In a stack, a value of
-            shape (n,) gives each optimizer its own.
+            groups, and `**{"learning_rate.peak": 0.1}` a schedule's own number, or a `where`'s. In a stack, a
+            value of shape (n,) gives each optimizer its own.
 
     Returns:
         A new optimizer of the same structure.
@@ -239,6 +241,8 @@ def _with_parts(value: Any, changes: dict[str, Any]) -> Any:
 
 
 def _rebuilt(schedule: Partial, changed: dict[str, Any]) -> Any:
+    if is_by_leaf(schedule):
+        return remade(schedule, changed)
     function = schedule.func
     # What `cosine` builds calls `_cosine` of the same module; only the factory checks the numbers.
     name = getattr(function, "__name__", "")

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.checks import FRACTION, NON_NEGATIVE, Limit, checked_number, short
 from jaxopt_edu.core.composition import Constants
 from jaxopt_edu.core.extra import call_update
@@ -154,6 +155,11 @@ class Lifted:
         return bound
 
     def _check(self, name: str, value: Any, annotation: Any) -> None:
+        if is_by_leaf(value):
+            raise TypeError(
+                f"{self.__name__}: {name} = {show(value)} has a value for each leaf, and optax's rules take one "
+                "number; give each to an optimizer of its own with partition."
+            )
         is_schedule = callable(value) and not isinstance(value, type)
         if is_schedule and not is_transform(value) and self._takes_only_numbers(annotation):
             raise TypeError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxopt_edu.core.checks import check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.paths import leaf_name, own_name
-from jaxopt_edu.core.trees import Row, applied, working_array
+from jaxopt_edu.core.trees import Row, applied, scalars_of_leaves, working_array
 
 if TYPE_CHECKING:
     import chex
@@ -181,21 +181,23 @@ def map_matrices(
     paths, treedef = jax.tree_util.tree_flatten_with_path(gradients)
     columns = [[jnp.asarray(leaf) for leaf in treedef.flatten_up_to(tree)] for tree in (*states, *own)]
     read = [()] * len(paths) if params is None else [(jnp.asarray(w),) for w in treedef.flatten_up_to(params)]
+    rows = [
+        Row(jnp.asarray(g), read[place], tuple(column[place] for column in columns))
+        for place, (_, g) in enumerate(paths)
+    ]
+    scalars = scalars_of_leaves(values, gradients, [row.work() for row in rows])
     batches: dict[Any, list[int]] = {}
-    rows, folds = [], []
-    for place, (path, g) in enumerate(paths):
-        row = Row(jnp.asarray(g), read[place], tuple(column[place] for column in columns))
+    folds = []
+    for place, ((path, _), row) in enumerate(zip(paths, rows, strict=True)):
         fold = _axes_of(axes, leaf_name(path), row.gradient)
         batch = _folded(fold, row, len(states))
-        rows.append(row)
         folds.append((fold, batch))
         kind = tuple((array.shape[1:], array.dtype) for array in jax.tree.leaves(batch))
-        batches.setdefault(kind, []).append(place)
+        batches.setdefault((kind, id(scalars[place])), []).append(place)
     results: list[Any] = [None] * len(rows)
     for places in batches.values():
         together = _end_to_end([folds[place][1] for place in places])
-        scalars = {name: value.astype(together.work()) for name, value in values.items()}
-        made = _mapped(rule, together, scalars)
+        made = _mapped(rule, together, scalars[places[0]])
         start = 0
         for place in places:
             stop = start + len(folds[place][1].gradient)

@@ -1,7 +1,7 @@
 """The numbers of an optimizer by name, however deep they lie in it."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.checks import Limit
 from jaxopt_edu.core.composition import composition_of, member_names, members, own_numbers
 from jaxopt_edu.core.foreign import checked_transform, is_transform
@@ -26,8 +27,8 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
         state: the optimizer's state. If it is given, schedules are asked at its count.
 
     Returns:
-        Name to value, in the order of the factory's signature. An optax transform that was not lifted
-        shows none.
+        Name to value, in the order of the factory's signature. A number for each leaf stays whole, with the
+        numbers in force inside. An optax transform that was not lifted shows none.
 
     Raises:
         TypeError: the state is another optimizer's.
@@ -82,12 +83,8 @@ def limits(optimizer: optax.GradientTransformation) -> dict[str, Limit]:
     if (composition := composition_of(optimizer)) is not None:
         inside = members(optimizer) or []
         known = _in_composition(optimizer, list(map(limits, inside)), list(map(hyperparameters, inside)))
-        return dict(composition.limits) | known
-    numbers = keywords_of(optimizer)
-    known = getattr(page_of(optimizer), "limits", ())
-    found = {
-        name: limit for name, limit in known if is_number(numbers.get(name)) or callable(numbers.get(name))
-    }
+        return _limits(composition.limits, own_numbers(optimizer)) | known
+    found = _limits(getattr(page_of(optimizer), "limits", ()), keywords_of(optimizer))
     for places in nested(optimizer).values():
         for place, part in places.items():
             if is_transform(part):
@@ -102,9 +99,9 @@ def settings(optimizer: optax.GradientTransformation) -> dict[str, Any]:
         optimizer: an optimizer of this library, a lifted one, or one made of others.
 
     Returns:
-        Name to number, in the order of `hyperparameters`. A number inside a schedule is named after its
-        place, such as "learning_rate.peak", and `replace` takes that name. The numbers of another library's
-        schedule cannot be seen.
+        Name to number, in the order of `hyperparameters`. A number inside a schedule or a `where` is named
+        after its place, such as "learning_rate.peak" or "weight_decay.otherwise", and `replace` takes that
+        name. The numbers of another library's schedule cannot be seen.
 
     >>> import jaxopt_edu as jo
     >>> settings(jo.momentum(learning_rate=jo.schedules.warmup(peak=0.1, steps=50)))
@@ -222,6 +219,18 @@ def _in_composition(
         for position, values in enumerate(each)
         for name, value in values.items()
     }
+
+
+def _limits(known: Iterable[tuple[str, Limit]], numbers: Mapping[str, Any]) -> dict[str, Limit]:
+    found: dict[str, Limit] = {}
+    for name, limit in known:
+        value = numbers.get(name)
+        if is_number(value) or callable(value):
+            found[name] = limit
+        if is_by_leaf(value):
+            inside = [(part, value.func.limit(part, limit)) for part in value.keywords]
+            found |= {f"{name}.{part}": each for part, each in _limits(inside, value.keywords).items()}
+    return found
 
 
 def _held(value: Any) -> dict[str, Any]:

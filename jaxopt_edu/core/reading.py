@@ -11,6 +11,7 @@ import optax
 from jax.core import Tracer
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.composition import (
     composition_of,
     member_names,
@@ -152,6 +153,9 @@ def _kind_of(value: Any) -> str:
         return f"{{{', '.join(f'{key}: {_kind_of(part)}' for key, part in value.items())}}}"
     if type(value) in (tuple, list):
         return f"[{', '.join(map(_kind_of, value))}]"
+    if is_by_leaf(value):
+        inside = {name: _kind_of(part) for name, part in parts(value).items() if callable(part)}
+        return _call(value.func.__name__, _constants(value) | inside)
     if isinstance(value, Partial):
         return _function_name(value.func).lstrip("_")
     return "…" if is_number(value) else show(value)
@@ -179,7 +183,13 @@ def _function(function: Any) -> str:
     if isinstance(function.func, Foreign):
         return f"{function.func.__name__}(…)"
     name = _function_name(function.func).lstrip("_")
-    return _call(name, {part: show(value) for part, value in parts(function).items()})
+    constants = _constants(function) if is_by_leaf(function) else {}
+    return _call(name, constants | {part: show(value) for part, value in parts(function).items()})
+
+
+def _constants(value: Partial) -> dict[str, str]:
+    function: Any = value.func
+    return {name: show(part) for name, part in function.constants.items()}
 
 
 def _function_name(function: Any) -> str:

@@ -10,6 +10,7 @@ import jax
 import optax
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.by_leaf import is_by_leaf
 from jaxopt_edu.core.checks import (
     Limit,
     check_given,
@@ -163,7 +164,8 @@ class Page:
         limits = dict(self.limits)
         in_force = self.in_force(keywords, state).items()
         return {
-            name: ValueInForce(value, limits[name]) if name in limits else value for name, value in in_force
+            name: ValueInForce(value, limits[name], f"{self.name}: {name}") if name in limits else value
+            for name, value in in_force
         }
 
     def __call__(
@@ -197,11 +199,11 @@ def checked_hyperparameter(owner: str, name: str, value: Any, limit: Limit) -> A
     Args:
         owner: the factory's name, for the error.
         name: the hyperparameter's name, for the error.
-        value: a number, or a schedule.
+        value: a number, a schedule, or a number for each leaf (see `where`).
         limit: which numbers are allowed.
 
     Returns:
-        The number, or the schedule as a pytree.
+        The number, or what changes with the step or the leaf, as a pytree.
 
     Raises:
         TypeError: value is neither.
@@ -211,6 +213,13 @@ def checked_hyperparameter(owner: str, name: str, value: Any, limit: Limit) -> A
         raise TypeError(
             f"{owner}: {name} = {short(value)} is a class; it must be {limit.wording}, or a schedule."
         )
+    if is_by_leaf(value):
+        rule: Any = value.func
+        numbers = {
+            part: checked_hyperparameter(owner, f"{name}.{part}", number, rule.limit(part, limit))
+            for part, number in value.keywords.items()
+        }
+        return Partial(rule, **numbers)
     if not callable(value):
         return checked_number(owner, name, value, limit)
     return as_schedule(value)

@@ -1,6 +1,6 @@
 """Lift a rule written for one array to a pytree: the only place that knows dtypes and None."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
+from jaxopt_edu.core.by_leaf import at_leaves, is_by_leaf
 from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.numerics import bias_correction
 
@@ -53,13 +54,22 @@ class ValueInForce(NamedTuple):
 
     value: Any
     limit: Limit
+    name: str = "a hyperparameter"  # for the error: whose it is, and what it is called
 
     def astype(self, dtype: Any) -> jax.Array:
         """The value in a leaf's working dtype.
 
         A fraction that rounds to 1 there becomes the largest number below 1, for which a moving
         average is the plain mean of what it has seen, and not 0/0.
+
+        Raises:
+            ValueError: it has a value for each leaf, and one of the whole tree is asked for.
         """
+        if is_by_leaf(self.value):
+            raise ValueError(
+                f"{self.name} is {self.value.func.__name__}(…), a value for each leaf, and has to be one number "
+                "of the whole tree; give a number or a schedule."
+            )
         value = jax.lax.optimization_barrier(jnp.asarray(self.value).astype(dtype))
         if self.limit == FRACTION:
             return jnp.minimum(value, jnp.asarray(1 - jnp.finfo(dtype).epsneg, dtype))
@@ -178,8 +188,9 @@ def map_rule(
         *states: pytrees of the same structure and shapes.
         own: a tuple of further states, of the same structure and any shapes, such as a number for each row.
         params: the parameters w, for a rule that reads them: of the same structure and shapes.
-        **values: hyperparameters in force, the step count, numbers of the whole tree such as a norm; each has
-            shape () and is cast to the leaf's working dtype.
+        **values: hyperparameters in force (of which one may have a number for each leaf), the step count,
+            numbers of the whole tree such as a norm; each has shape () and is cast to the leaf's working
+            dtype.
 
     Returns:
         The updates; with states, a tuple (updates, *new_states, *new_own).
@@ -198,14 +209,10 @@ def map_rule(
         Row(jnp.asarray(g), w, tuple(rest))
         for g, w, *rest in zip(leaves, read, *map(jax.tree.leaves, states), strict=True)
     ]
-    # Once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
-    scalars = {
-        work: {name: value.astype(work) for name, value in values.items()}
-        for work in {row.work() for row in rows}
-    }
+    scalars = scalars_of_leaves(values, gradients, [row.work() for row in rows])
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((rows, scalars)))
     apply = _apply_once_traced if traced else applied
-    results = [apply(rule, row, scalars[row.work()]) for row in rows]
+    results = [apply(rule, row, own) for row, own in zip(rows, scalars, strict=True)]
     columns = zip(*results, strict=True) if results else [()] * (1 + len(states))
     trees = tuple(jax.tree.unflatten(treedef, column) for column in columns)
     return trees if states else trees[0]
@@ -230,6 +237,29 @@ def map_point(
     """
     keep = lambda w, *arrays, **scalars: (rule(w, *arrays, **scalars), *arrays)  # noqa: E731
     return map_rule(keep, params, *states, **values)[0] if states else map_rule(rule, params, **values)
+
+
+def scalars_of_leaves(
+    values: Mapping[str, Any], tree: "chex.ArrayTree", dtypes: Sequence[jnp.dtype]
+) -> list[dict[str, jax.Array]]:
+    """What a rule is given besides arrays, for each leaf in its working dtype.
+
+    Args:
+        values: as for `map_rule`.
+        tree: pytree of arrays.
+        dtypes: the working dtype of each leaf, in the tree's order.
+
+    Returns:
+        Numbers by name for each leaf; the same object where leaves have the same ones.
+    """
+    # Cast once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
+    cast: dict[Any, dict[str, jax.Array]] = {}
+    found = []
+    for own, work in zip(at_leaves(values, tree), dtypes, strict=True):
+        if (key := (id(own), work)) not in cast:
+            cast[key] = {name: value.astype(work) for name, value in own.items()}
+        found.append(cast[key])
+    return found
 
 
 class Row(NamedTuple):

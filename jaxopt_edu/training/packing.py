@@ -7,6 +7,7 @@ import jax
 import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+from jaxopt_edu.core.composition import NAMES_LEAVES, bearer
 from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Page
 from jaxopt_edu.optimizers import ELEMENTWISE
@@ -32,6 +33,8 @@ def layout_that_pays(optimizer: optax.GradientTransformation, params: Any) -> La
     """
     function: Any = getattr(optimizer.update, "func", None)
     if not (isinstance(function, Page) and function.factory in ELEMENTWISE):
+        return None
+    if bearer(optimizer, NAMES_LEAVES) is not None:
         return None
     if any(len(leaf.sharding.device_set) > 1 for leaf in jax.tree.leaves(params)):
         return None

@@ -24,7 +24,7 @@ REASONS = {
     ),
     "decays": "the decay of {name} is no part of the direction that is looked at; write {name}({owner}(…)).",
     "names_leaves": (
-        "{name} tells leaves apart, which packed arrays do not; put packed inside of {name}, or leave it out."
+        "{name} tells leaves apart, which packed arrays do not; put packed inside of it, or leave packed out."
     ),
     "packs": "{name} inside has laid the leaves end to end already; once is enough.",
     "holds_parameters": (

@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxopt_edu.core.by_leaf import holds_schedule
 from jaxopt_edu.core.checks import Limit, check_given, check_matches, check_state
 from jaxopt_edu.core.composition import compose
 from jaxopt_edu.core.foreign import checked_transform
@@ -94,7 +95,7 @@ def schedule_free(
     traits = ("evaluates_elsewhere", "updates_are_final", "rests_between_steps")
     check_inside("schedule_free", optimizer, *traits)
     for name, value in hyperparameters(checked_transform("schedule_free", "optimizer", optimizer)).items():
-        if name.rpartition(".")[2] == "learning_rate" and callable(value):
+        if name.rpartition(".")[2] == "learning_rate" and holds_schedule(value):
             raise ValueError(
                 f"schedule_free: {name} of optimizer is a schedule, of which the weights of the mean would "
                 "know nothing; give a number, and warmup_steps= for a warm-up."

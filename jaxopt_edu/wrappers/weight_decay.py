@@ -149,9 +149,12 @@ class WeightDecayStep:
         updates, inner = update_functions[0](updates, inner, params, **extra)
         steps, treedef = jax.tree.flatten(updates)
         decays = self.decayed(params)
-        chosen: Any = [u if on else None for u, on in zip(steps, decays, strict=True)]
-        read: Any = [w if on else None for w, on in zip(jax.tree.leaves(params), decays, strict=True)]
-        decayed = map_rule(rule, chosen, params=read, rate=rate)
+        # A tree, since a rate may be told by the leaf's name.
+        chosen, read = (
+            treedef.unflatten([leaf if on else None for leaf, on in zip(leaves, decays, strict=True)])
+            for leaves in (steps, jax.tree.leaves(params))
+        )
+        decayed = treedef.flatten_up_to(map_rule(rule, chosen, params=read, rate=rate))
         moved = [new if on else u for u, new, on in zip(steps, decayed, decays, strict=True)]
         return treedef.unflatten(moved), WeightDecayState(next_count(state.count), inner)
 
