@@ -1,8 +1,9 @@
 """Hyperparameters with a number for each leaf: what they are in an optimizer, and which leaf gets what.
 
 Such a hyperparameter is a `Partial` like a schedule: its function, `Where` or `Layerwise`, is static and
-tells leaves apart, and its numbers are leaves of the optimizer. Asked at a count it is the same with its schedules'
-numbers in force; which of them a leaf gets is found out where a rule is lifted to a tree.
+tells leaves apart, and its numbers are leaves of the optimizer. Asked at a count it is the same with
+the numbers of its schedules in force; which of them a leaf gets is found out where a rule is lifted to a
+tree.
 """
 
 import functools
@@ -45,9 +46,9 @@ class Where:
 
     def numbers(self, leaves: "Leaves", *, where: Any, otherwise: Any) -> list[Any]:
         """The number of each leaf."""
-        meant = _meant(self.rules, leaves)
-        both = zip(meant, _numbers(where, leaves), _numbers(otherwise, leaves), strict=True)
-        return [inside if is_inside else outside for is_inside, inside, outside in both]
+        inside = meant("where: predicate", self.rules, leaves)
+        both = zip(inside, _numbers(where, leaves), _numbers(otherwise, leaves), strict=True)
+        return [here if is_inside else elsewhere for is_inside, here, elsewhere in both]
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,29 @@ def at_leaves(values: Mapping[str, Any], tree: Any) -> list[Mapping[str, Any]]:
     return made
 
 
+def scalars_of_leaves(
+    values: Mapping[str, Any], tree: Any, dtypes: Sequence[jnp.dtype]
+) -> list[dict[str, jax.Array]]:
+    """What a rule is given besides arrays, for each leaf in its working dtype.
+
+    Args:
+        values: as for `map_rule`.
+        tree: pytree of arrays.
+        dtypes: the working dtype of each leaf, in the tree's order.
+
+    Returns:
+        Numbers by name for each leaf; the same object where leaves have the same ones.
+    """
+    # Once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
+    cast: dict[Any, dict[str, jax.Array]] = {}
+    found = []
+    for own, work in zip(at_leaves(values, tree), dtypes, strict=True):
+        if (key := (id(own), work)) not in cast:
+            cast[key] = {name: value.astype(work) for name, value in own.items()}
+        found.append(cast[key])
+    return found
+
+
 def numbers_of_leaves(value: Any, tree: Any) -> list[Any]:
     """The number that each leaf of a tree gets.
 
@@ -178,9 +202,23 @@ def _plain(rules: Rules) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _meant(rules: Rules, leaves: Leaves) -> tuple[bool, ...]:
+def meant(owner: str, rules: Rules, leaves: Leaves) -> tuple[bool, ...]:
+    """Which leaves are meant.
+
+    Args:
+        owner: the function's name and the argument's, for the errors: "where: predicate".
+        rules: a function of (name, leaf), or patterns of names.
+        leaves: what is known of them.
+
+    Returns:
+        Whether it is, for each leaf.
+
+    Raises:
+        TypeError: the function gives something else than True or False.
+        ValueError: a pattern means no leaf.
+    """
     if not callable(rules):
-        _check_patterns("where", rules, leaves)
+        _check_patterns(owner, rules, leaves)
         return tuple(any(is_meant(name, pattern) for pattern in rules) for name in leaves.names)
     said = [
         rules(name, jax.ShapeDtypeStruct(*kind))
@@ -189,7 +227,7 @@ def _meant(rules: Rules, leaves: Leaves) -> tuple[bool, ...]:
     for name, answer in zip(leaves.names, said, strict=True):
         if not isinstance(answer, bool):
             raise TypeError(
-                f"where: predicate gave {short(answer)} for the leaf {name or '(the whole tree)'}; it has to "
+                f"{owner} gave {short(answer)} for the leaf {name or '(the whole tree)'}; it has to "
                 "be True or False."
             )
     return tuple(said)

@@ -7,7 +7,7 @@ import jax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.arguments import checked_function
-from jaxopt_edu.core.by_leaf import SHARE, Layerwise, Where, is_by_leaf
+from jaxopt_edu.core.by_leaf import SHARE, Layerwise, Rules, Where, is_by_leaf
 from jaxopt_edu.core.checks import FINITE, Limit, checked_number, short
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import Hyperparameter, as_schedule, is_pytree
@@ -57,7 +57,7 @@ def where(
     """
     numbers = {"where": where, "otherwise": otherwise}
     checked = {name: _checked("where", name, value, FINITE) for name, value in numbers.items()}
-    return Partial(Where(_rules(predicate)), **checked)
+    return Partial(Where(as_rules("where", "predicate", predicate)), **checked)
 
 
 @with_hints
@@ -128,19 +128,33 @@ def remade(value: Partial, numbers: Mapping[str, Any]) -> Any:
     return FACTORIES[value.func.__name__](**value.func.constants, **numbers)
 
 
-def _rules(predicate: Any) -> Any:
+def as_rules(owner: str, name: str, predicate: Any) -> Rules:
+    """Which leaves are meant, in one of the two forms that `by_leaf.meant` takes.
+
+    Args:
+        owner: the function's name, for the errors.
+        name: the argument's name.
+        predicate: a pattern, a list of patterns, or a function of (name, leaf).
+
+    Returns:
+        The function, or a tuple of patterns.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: the list is empty.
+    """
     if isinstance(predicate, str):
         return (predicate,)
     if callable(predicate) and not is_pytree(predicate):
-        checked_function("where", "predicate", predicate, "name", "leaf")
+        checked_function(owner, name, predicate, "name", "leaf")
         return predicate
     if not _are_texts(predicate):
         raise TypeError(
-            f"where: predicate = {short(predicate)} says not which leaves; it must be a pattern of names as in "
-            '"*/bias", a list of patterns, or a function of (name, leaf).'
+            f"{owner}: {name} = {short(predicate)} says not which leaves; it must be a pattern of names, as "
+            'in "*/bias", a list of patterns, or a function of (name, leaf).'
         )
     if not len(predicate):
-        raise ValueError("where: predicate is an empty list, which means no leaf; give a pattern.")
+        raise ValueError(f"{owner}: {name} is an empty list, which means no leaf; give a pattern.")
     return tuple(predicate)
 
 

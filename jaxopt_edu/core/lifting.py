@@ -157,8 +157,8 @@ class Lifted:
     def _check(self, name: str, value: Any, annotation: Any) -> None:
         if is_by_leaf(value):
             raise TypeError(
-                f"{self.__name__}: {name} = {show(value)} has a value for each leaf, and optax's rules take one "
-                "number; give each to an optimizer of its own with partition."
+                f"{self.__name__}: {name} = {show(value)} has a value for each leaf, and optax's rules take "
+                "one number; give each to an optimizer of its own with partition."
             )
         is_schedule = callable(value) and not isinstance(value, type)
         if is_schedule and not is_transform(value) and self._takes_only_numbers(annotation):

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.core.by_leaf import scalars_of_leaves
 from jaxopt_edu.core.checks import check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.paths import leaf_name, own_name
-from jaxopt_edu.core.trees import Row, applied, scalars_of_leaves, working_array
+from jaxopt_edu.core.trees import Row, applied, working_array
 
 if TYPE_CHECKING:
     import chex

@@ -1,6 +1,6 @@
 """Lift a rule written for one array to a pytree: the only place that knows dtypes and None."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
-from jaxopt_edu.core.by_leaf import at_leaves, is_by_leaf
+from jaxopt_edu.core.by_leaf import is_by_leaf, scalars_of_leaves
 from jaxopt_edu.core.checks import FRACTION, Limit, check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.numerics import bias_correction
 
@@ -67,8 +67,8 @@ class ValueInForce(NamedTuple):
         """
         if is_by_leaf(self.value):
             raise ValueError(
-                f"{self.name} is {self.value.func.__name__}(…), a value for each leaf, and has to be one number "
-                "of the whole tree; give a number or a schedule."
+                f"{self.name} is {self.value.func.__name__}(…), a value for each leaf, but has to be one "
+                "number for the whole tree; give a number or a schedule."
             )
         value = jax.lax.optimization_barrier(jnp.asarray(self.value).astype(dtype))
         if self.limit == FRACTION:
@@ -237,29 +237,6 @@ def map_point(
     """
     keep = lambda w, *arrays, **scalars: (rule(w, *arrays, **scalars), *arrays)  # noqa: E731
     return map_rule(keep, params, *states, **values)[0] if states else map_rule(rule, params, **values)
-
-
-def scalars_of_leaves(
-    values: Mapping[str, Any], tree: "chex.ArrayTree", dtypes: Sequence[jnp.dtype]
-) -> list[dict[str, jax.Array]]:
-    """What a rule is given besides arrays, for each leaf in its working dtype.
-
-    Args:
-        values: as for `map_rule`.
-        tree: pytree of arrays.
-        dtypes: the working dtype of each leaf, in the tree's order.
-
-    Returns:
-        Numbers by name for each leaf; the same object where leaves have the same ones.
-    """
-    # Cast once for all leaves: a thousand casts of the same number are a thousand numbers to the compiler.
-    cast: dict[Any, dict[str, jax.Array]] = {}
-    found = []
-    for own, work in zip(at_leaves(values, tree), dtypes, strict=True):
-        if (key := (id(own), work)) not in cast:
-            cast[key] = {name: value.astype(work) for name, value in own.items()}
-        found.append(cast[key])
-    return found
 
 
 class Row(NamedTuple):

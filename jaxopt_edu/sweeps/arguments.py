@@ -17,10 +17,12 @@ from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
 from jaxopt_edu.sweeps.engine.plan import same_for_all
+from jaxopt_edu.sweeps.engine.split import split_init
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.objective import BEGINNINGS, as_pytree_function, objective
+from jaxopt_edu.training.trainable import Frozen, Trainable, split_off
 
 # A random key is made of the lower 32 bits of its seed.
 SEEDS = 2**32
@@ -98,7 +100,9 @@ def one_of_each(**numbers: Any) -> None:
             )
 
 
-def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
+def first_parameters(
+    params_or_init: Any, trainable: Trainable | None = None, seeds: Sequence[int] = (0,)
+) -> tuple[Callable[[jax.Array], Any], Frozen]:
     """The parameters of each seed before the first step.
 
     A model that can be called, as Equinox's are, is a tree with arrays in it: parameters. So is every other
@@ -106,12 +110,15 @@ def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
 
     Args:
         params_or_init: parameters, or a function of a key.
+        trainable: which leaves are trained; None for all.
+        seeds: of all runs.
 
     Returns:
-        A pytree function, `init(key) -> params`.
+        A pytree function, `init(key) -> params`, of those that are trained; and those that are not.
 
     Raises:
         TypeError: a leaf is nothing that can be trained.
+        ValueError: trainable means no leaf, or a leaf that is not trained differs between seeds.
     """
     name = "params_or_init"
     if params_or_init is None:
@@ -121,14 +128,14 @@ def first_parameters(params_or_init: Any) -> Callable[[jax.Array], Any]:
     if callable(params_or_init) and (isinstance(params_or_init, Partial) or not arrays):
         checked_function("sweep", name, params_or_init, "key")
         init = as_pytree_function(params_or_init)
-        made = jax.eval_shape(init, jax.random.key(0))
+        init, frozen = split_init(init, trainable, seeds)
         with named(f"sweep: {name}(key)"):
-            check_parameters(made)
-        return init
-    params: Any = params_or_init
+            check_parameters(jax.eval_shape(init, jax.random.key(0)))
+        return init, frozen
+    params, frozen = split_off("sweep", trainable, params_or_init)
     with named(f"sweep: {name}"):
         check_parameters(params)
-    return same_for_all(params)
+    return same_for_all(params), frozen
 
 
 def state_of_model(model_state: Any) -> Any:

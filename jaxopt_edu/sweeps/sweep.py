@@ -31,6 +31,7 @@ from jaxopt_edu.sweeps.results.runs import Mode
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.signals import signals_wait, stop
+from jaxopt_edu.training.trainable import Trainable
 
 EVALUATIONS = 20
 
@@ -42,6 +43,7 @@ def sweep(
     data: Any = None,
     *,
     steps: int,
+    trainable: Trainable | None = None,
     seeds: int | Sequence[int] = 1,
     batch_size: int | None = None,
     replacement: bool = False,
@@ -79,6 +81,8 @@ def sweep(
         data: pytree of arrays with a leading example axis; or a pure function `sample(key) -> batch`; or
             None.
         steps: number of steps of a whole run.
+        trainable: which leaves are trained, as for `fit`; None for all. The rest is there once for all runs,
+            so an init(key) has to give the same for every seed.
         seeds: a number of seeds (0, 1, …), or the seeds themselves. Seed s draws its parameters with
             `fold_in(key(s), 0)` and its batches with `fold_in(key(s), 1)`.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
@@ -153,17 +157,17 @@ def sweep(
             checked_function("sweep", "progress", progress, "steps", "best")
         else:
             progress = optional(checked_flag)("sweep", "progress", progress)
-        init = arguments.first_parameters(params_or_init)
+        init, frozen = arguments.first_parameters(params_or_init, trainable, seeds)
         params = jax.eval_shape(init, jax.random.key(0))
         model_state = arguments.state_of_model(model_state)
         stateful = () if model_state is None else ("model_state",)
         checked_function("sweep", "loss_fn", loss_fn, "params", *stateful, "batch")
         if evaluate is not None:
             checked_function("sweep", "evaluate", evaluate, "params", *stateful)
-        evaluation = None if evaluate is None else as_pytree_function(evaluate)
+        evaluation = None if evaluate is None else frozen.function(as_pytree_function(evaluate))
         kinds = kinds_of(transforms)
         plan = Plan(
-            loss_fn=as_pytree_function(loss_fn),
+            loss_fn=frozen.function(as_pytree_function(loss_fn)),
             evaluate=evaluation,
             data=data,
             batch_size=None if batch_size is None else checked_whole("sweep", "batch_size", batch_size),
@@ -177,6 +181,7 @@ def sweep(
             keep=keep,
             mesh=arguments.mesh_of(devices),
             chunk_size=size,
+            frozen=frozen,
         )
         with named("sweep"):
             batch = batch_shapes(plan)

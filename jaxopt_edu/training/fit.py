@@ -42,6 +42,7 @@ from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.run import Plan, Program, own_copy, run
 from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import make_source
+from jaxopt_edu.training.trainable import Frozen, Trainable, split_off
 
 CHUNK = 100
 
@@ -53,6 +54,7 @@ def fit(
     data: Any = None,
     *,
     steps: int,
+    trainable: Trainable | None = None,
     batch_size: int | None = None,
     key: jax.Array | None = None,
     replacement: bool = False,
@@ -96,6 +98,10 @@ def fit(
             loader that knows its place
             (get_state and set_state, or state_dict and load_state_dict) is set there instead.
         steps: number of steps of the whole run, those before a resume included.
+        trainable: which leaves are trained; None for all. A pattern of their names or several, as in "head"
+            or ["head", "*/bias"] (see `partition`), or a function of (name, leaf), where leaf has a shape and
+            a dtype. The rest may be of any dtype, costs no gradient, has no state, is in no checkpoint and
+            comes back as it was; the optimizer sees None in its place, loss_fn and evaluate see everything.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         key: a `jax.random` key; needed for batches of arrays and for sample(key).
         replacement: draw each example independently, instead of each once an epoch.
@@ -149,7 +155,8 @@ def fit(
         >>> round(float(result.params["a"]), 2), round(float(result.params["b"]), 2)
         (3.0, 1.0)
     """
-    optimizer, params = checked_optimizer(optimizer), checked_params(params)
+    trained, frozen = split_off("fit", trainable, params)
+    optimizer, trained = checked_optimizer(optimizer), checked_params(trained)
     check_functions(loss_fn, evaluate, callback, stateful=model_state is not None)
     if callable(data):
         checked_function("fit", "data", data, "key")
@@ -171,13 +178,17 @@ def fit(
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
-        first = transform.init(params) if state is None else checked_state(state, transform, params)
-    carry = own_copy(Carry(params, first, model_state))
+        first = transform.init(trained) if state is None else checked_state(state, transform, trained)
+    carry = own_copy(Carry(trained, first, model_state))
     placement, given = None, jax.tree.map(lambda leaf: leaf.sharding, carry)
     if mesh is not None:
         placement, carry = place(mesh, axes, carry)
+
+    def whole(carry: Carry) -> Carry:
+        return carry._replace(params=frozen.whole(carry.params))
+
     judge, recorder = Judge(metric, mode, patience), Recorder()
-    check_evaluation(evaluate, judge, carry)
+    check_evaluation(evaluate, judge, whole(carry))
     keeper = Keeper(folder, Identity(key, batch_size or 0, replacement), judge)
     source = None
     try:
@@ -195,11 +206,11 @@ def fit(
                 place=None if found is None else found.notes.get("place"),
                 keeps_place=folder is not None,
             )
-        keeper.compare(found, transform, carry.params, source, allow_changes)
+        keeper.compare(found, transform, carry.params, source, allow_changes, frozen.leaves)
         layout = layout_that_pays(transform, carry.params) if mesh is None else None
         draw = source.draw if placement is None else placement.on_all(source.draw)
         program = Program(
-            as_pytree_function(loss_fn),
+            _placed(frozen, placement).function(as_pytree_function(loss_fn)),
             _on_device(transform, placement),
             source,
             draw,
@@ -210,7 +221,7 @@ def fit(
 
         def at_stop(carry: Carry, losses: np.ndarray) -> bool:
             own = given_back(carry, given)
-            shown = _shown(transform, own)
+            shown = whole(_shown(transform, own))
             evaluation = evaluation_of(evaluate, shown)
             recorder.add_evaluation(recorder.steps, evaluation)
             keeper.judged(_shown(transform, carry), recorder.steps, evaluation, losses)
@@ -232,9 +243,10 @@ def fit(
 
         def result(carry: Carry, stopped: str) -> FitResult:
             own = given_back(carry, given)
-            params, held = _shown(transform, own).params, own.params
-            history, beside = recorder.history(stopped), None if params is held else held
-            return FitResult(params, own.state, history, own.model_state, keeper.best, beside)
+            shown, history = _shown(transform, own), recorder.history(stopped)
+            held = None if shown.params is own.params else whole(own).params
+            best = keeper.best and keeper.best._replace(params=frozen.whole(keeper.best.params))
+            return FitResult(whole(shown).params, own.state, history, own.model_state, best, held)
 
         plan = Plan(steps, every, judge, allow_nonfinite, first_batch)
         until = f"at the end of this stretch of {every} steps"
@@ -259,6 +271,14 @@ def _shown(transform: optax.GradientTransformation, carry: Carry) -> Carry:
 
 def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
     return placed(loaded, given.sharding) if given.committed else loaded
+
+
+def _placed(frozen: Frozen, placement: Placement | None) -> Frozen:
+    # What is sharded over the mesh stays so.
+    if placement is None:
+        return frozen
+    leaves = [leaf if len(leaf.sharding.device_set) > 1 else placement.on_all(leaf) for leaf in frozen.leaves]
+    return frozen._replace(leaves=tuple(leaves))
 
 
 def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:

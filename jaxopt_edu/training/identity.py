@@ -1,9 +1,11 @@
 """What a checkpoint remembers of the run that wrote it, so that another optimizer or other data shows."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.core.naming import settings
@@ -18,22 +20,26 @@ WHOLE = 1 << 26
 ROWS = 1024
 
 
-def facts(optimizer: Optimizer, params: Any, source: Source) -> dict[str, Any]:
+def facts(optimizer: Optimizer, params: Any, source: Source, frozen: Sequence[Any] = ()) -> dict[str, Any]:
     """What another run is compared with.
 
     Args:
         optimizer: as a pytree.
         params: the parameters.
         source: of the batches.
+        frozen: the parameters that are not trained.
 
     Returns:
         JSON: the optimizer's description and every number of it; and the data's leaves, with a checksum of
-        all of their bytes up to 64 MiB, and of 1024 rows spread over them beyond. Of functions, and of
+        all of their bytes up to 64 MiB, and of 1024 rows spread over them beyond, as of what is not trained.
+        Of functions, and of
         transforms that hide their numbers, it is a hash of the traced program, which holds for one version
         of JAX. Of iterators nothing is known.
     """
     numbers = {name: np.asarray(value).tolist() for name, value in settings(optimizer).items()}
     found: dict[str, Any] = {"optimizer": describe(optimizer), "numbers": numbers, "data": _data(source)}
+    if frozen:
+        found["frozen"] = _checksum([jnp.atleast_1d(leaf) for leaf in frozen])
     programs = {"jax": jax.__version__}
     # Functions of other libraries may hide numbers in closures, which only their program shows.
     if "Foreign" in str(jax.tree.structure(optimizer)):
@@ -67,6 +73,8 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         told.append(f"the optimizer was {then.get('optimizer')} and is {now.get('optimizer')}")
     if then.get("data") != now.get("data"):
         told.append(f"the data was {_shown(then.get('data'))} and is {_shown(now.get('data'))}")
+    if then.get("frozen") != now.get("frozen"):
+        told.append("the parameters that are not trained are others")
     programs = (then.get("programs", {}), now.get("programs", {}))
     if programs[0].get("jax") == programs[1].get("jax"):
         for name in programs[0].keys() & programs[1].keys() - {"jax"}:

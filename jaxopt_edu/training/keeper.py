@@ -1,5 +1,6 @@
 """What a run keeps on its way: its best moment, and checkpoints that know which run they are of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -56,16 +57,22 @@ class Keeper:
         return found
 
     def compare(
-        self, found: Checkpoint | None, optimizer: Optimizer, params: Any, source: Source, allow: bool
+        self,
+        found: Checkpoint | None,
+        optimizer: Optimizer,
+        params: Any,
+        source: Source,
+        allow: bool,
+        frozen: Sequence[Any] = (),
     ) -> None:
         """Learn what this run is, and refuse to go on from another's checkpoint unless that is allowed.
 
         Raises:
-            ValueError: the optimizer, its numbers or the data are others; says which.
+            ValueError: the optimizer, its numbers, the data or what is not trained are others; says which.
         """
         if self.folder is None:
             return
-        self.facts = facts(optimizer, params, source)
+        self.facts = facts(optimizer, params, source, frozen)
         if found is None or allow or "run" not in found.notes:  # the first edition's checkpoints do not say
             return
         if told := differences(found.notes["run"], self.facts):

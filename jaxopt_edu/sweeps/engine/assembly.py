@@ -59,12 +59,13 @@ def assemble(
             number = row * len(seeds) + column
             optimizer, held = final[row], carry.params
             params = evaluation_params(optimizer, carry.state, held)
-            run = TopRun(number, optimizer, seeds[column], best.value, params, carry.state)
+            whole = plan.frozen.whole
+            run = TopRun(number, optimizer, seeds[column], best.value, whole(params), carry.state)
             top.append(
                 run._replace(
                     step=int(result.made[best.row, best.column]),
                     model_state=carry.model_state,
-                    held=None if params is held else held,
+                    held=None if params is held else whole(held),
                 )
             )
     top.sort(key=lambda run: (plan.oriented(run.value), run.number))

@@ -14,6 +14,7 @@ from jaxopt_edu.sweeps.engine.batches import INITIAL, PairedBatches, seed_keys
 from jaxopt_edu.sweeps.engine.lanes import first_params
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import Mode
+from jaxopt_edu.training.trainable import Frozen
 
 
 class Plan(NamedTuple):
@@ -33,6 +34,7 @@ class Plan(NamedTuple):
     keep: int  # of how many runs parameters and state are kept
     mesh: Mesh
     chunk_size: int | None
+    frozen: Frozen = Frozen()  # what of the parameters is not trained; loss_fn, evaluate and init know of it
 
     @property
     def steps(self) -> int:
