@@ -14,6 +14,7 @@ from jaxopt_edu.core.distributions import (
 )
 from jaxopt_edu.core.editing import replace, stack, unstack
 from jaxopt_edu.core.evaluation import evaluation_params
+from jaxopt_edu.core.grouping import groups
 from jaxopt_edu.core.leaf_values import layerwise, where
 from jaxopt_edu.core.lifting import lift
 from jaxopt_edu.core.matrices import MatrixAxes, map_matrices, matrix_axes, matrix_state, with_fewer_rows
@@ -45,6 +46,7 @@ __all__ = [
     "divide",
     "evaluation_params",
     "first_count",
+    "groups",
     "hyperparameters",
     "kind",
     "layerwise",

@@ -96,9 +96,7 @@ class Leaves:
     @classmethod
     def of(cls, tree: Any) -> "Leaves":
         """Those of a tree, in its order."""
-        leaves = jax.tree.leaves(tree)
-        kinds = tuple((tuple(jnp.shape(leaf)), jnp.result_type(leaf)) for leaf in leaves)
-        return cls(tuple(leaf_names(tree)), kinds)
+        return cls(tuple(leaf_names(tree)), tuple(map(_kind, jax.tree.leaves(tree))))
 
 
 def is_by_leaf(value: Any) -> bool:
@@ -178,6 +176,11 @@ def numbers_of_leaves(value: Any, tree: Any) -> list[Any]:
         A number for each leaf, in the tree's order.
     """
     return _numbers(value, Leaves.of(tree))
+
+
+def _kind(leaf: Any) -> tuple[tuple[int, ...], Any]:
+    # Neither a Python number nor a ShapeDtypeStruct is asked as an array is.
+    return (tuple(leaf.shape), leaf.dtype) if hasattr(leaf, "dtype") else ((), jnp.result_type(leaf))
 
 
 def _in_force(value: Any, count: Any) -> Any:

@@ -36,6 +36,8 @@ class Step(Protocol):
     shows its members other parameters or states than its own has `evaluated_at` alone. All others are asked
     member by member, in order.
 
+    One whose own numbers act on some leaves only has `reaches(params)`, a boolean for each leaf.
+
     What may not stand inside of something else says so with a trait, a class attribute that is True:
     `updates_are_final` (its updates have to be added to the parameters as they are), and those that
     jaxopt_edu/wrappers/order.py tells of.

@@ -148,7 +148,7 @@ class WeightDecayStep:
         check_matches("gradient", updates, "parameter", params)
         updates, inner = update_functions[0](updates, inner, params, **extra)
         steps, treedef = jax.tree.flatten(updates)
-        decays = self.decayed(params)
+        decays = self.reaches(params)
         # A tree, since a rate may be told by the leaf's name.
         chosen, read = (
             treedef.unflatten([leaf if on else None for leaf, on in zip(leaves, decays, strict=True)])
@@ -158,7 +158,7 @@ class WeightDecayStep:
         moved = [new if on else u for u, new, on in zip(steps, decayed, decays, strict=True)]
         return treedef.unflatten(moved), WeightDecayState(next_count(state.count), inner)
 
-    def decayed(self, params: "chex.ArrayTree") -> tuple[bool, ...]:
+    def reaches(self, params: "chex.ArrayTree") -> tuple[bool, ...]:
         """For each leaf, in the tree's order, whether it decays."""
         leaves, treedef = jax.tree.flatten(params)
         kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)

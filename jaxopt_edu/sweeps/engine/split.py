@@ -43,8 +43,8 @@ def split_init(
             if np.asarray(here).tobytes() != np.asarray(there).tobytes():
                 raise ValueError(
                     f"sweep: the leaf {name} is not trained, and init(key) makes it another one for seed "
-                    f"{seed} than for seed {seeds[0]}; all runs share what is not trained: make it outside of "
-                    "init, or train it."
+                    f"{seed} than for seed {seeds[0]}; all runs share what is not trained: make it outside "
+                    "of init, or train it."
                 )
     return Partial(Trained(split), init), Frozen(split, frozen)
 
