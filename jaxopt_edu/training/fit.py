@@ -274,11 +274,7 @@ def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
 
 
 def _placed(frozen: Frozen, placement: Placement | None) -> Frozen:
-    # What is sharded over the mesh stays so.
-    if placement is None:
-        return frozen
-    leaves = [leaf if len(leaf.sharding.device_set) > 1 else placement.on_all(leaf) for leaf in frozen.leaves]
-    return frozen._replace(leaves=tuple(leaves))
+    return frozen if placement is None else frozen._replace(leaves=placement.beside(frozen.leaves, "params"))
 
 
 def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:

@@ -36,6 +36,17 @@ class Placement(NamedTuple):
         leaves, treedef = jax.tree.flatten(carry)
         return jax.tree.unflatten(treedef, map(jax.lax.with_sharding_constraint, leaves, self.leaves))
 
+    def beside(self, tree: Any, what: str) -> Any:
+        """Arrays that are not in the carry, put on the mesh: those that are sharded over it stay so.
+
+        Raises:
+            ValueError: a leaf is sharded over other devices; names it, after what the tree is.
+        """
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: placed(leaf, _on_mesh(self.mesh, f"{what}{jax.tree_util.keystr(path)}", leaf)),
+            tree,
+        )
+
     def everywhere(self, tree: Any) -> Any:
         """Traced arrays on all devices, so that every process can read them."""
         whole = NamedSharding(self.mesh, PartitionSpec())
@@ -65,18 +76,9 @@ def place(mesh: Mesh, axes: tuple[str, ...], carry: Carry) -> tuple[Placement, C
         ValueError: a leaf is sharded over other devices than the mesh's; names it.
     """
     mesh = automatic(mesh)
-    whole = NamedSharding(mesh, PartitionSpec())
 
     def sharding(path: Any, leaf: jax.Array) -> Sharding:
-        if len(leaf.sharding.device_set) == 1 and mesh.size > 1:
-            return whole
-        if leaf.sharding.device_set != set(mesh.devices.flat):
-            raise ValueError(
-                f"fit: carry{jax.tree_util.keystr(path)} is sharded over {len(leaf.sharding.device_set)} "
-                "devices "
-                f"that are not the {mesh.size} of the mesh; shard it over the same mesh."
-            )
-        return _automatic(leaf.sharding)
+        return _on_mesh(mesh, f"carry{jax.tree_util.keystr(path)}", leaf)
 
     of_params = jax.tree_util.tree_map_with_path(sharding, carry.params)
     structure = jax.tree.structure(carry.params)
@@ -120,6 +122,17 @@ def given_back(carry: Carry, shardings: Carry) -> Carry:
 def automatic(mesh: Mesh) -> Mesh:
     """The same mesh with axes whose shardings the compiler propagates."""
     return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
+
+
+def _on_mesh(mesh: Mesh, name: str, leaf: jax.Array) -> Sharding:
+    if len(leaf.sharding.device_set) == 1 and mesh.size > 1:
+        return NamedSharding(mesh, PartitionSpec())
+    if leaf.sharding.device_set != set(mesh.devices.flat):
+        raise ValueError(
+            f"fit: {name} is sharded over {len(leaf.sharding.device_set)} devices that are not the "
+            f"{mesh.size} of the mesh; shard it over the same mesh."
+        )
+    return _automatic(leaf.sharding)
 
 
 def _automatic(sharding: Sharding) -> Sharding:
