@@ -92,6 +92,17 @@ ROWS: dict[str, Row] = {
     "partition": Row(
         jo.partition, {"optimizers": {"a": ADAM, "b": ADAM}, "labels": {"*": "a"}}, {"labels": {"a class"}}
     ),
+    "where": Row(
+        jo.where,
+        {"predicate": "*/bias", "where": 0.5, "otherwise": 0.25},
+        {"predicate": {"text"}, "where": FINITE, "otherwise": FINITE},
+    ),
+    "layerwise": Row(jo.layerwise, {"layers": ["a"], "value": 0.5, "decay": 0.5}, {"value": FINITE}),
+    "groups": Row(
+        jo.groups,
+        {"optimizer": ADAM, "params": jnp.ones(())},
+        {"params": {"NaN"} | OPTIONAL, "trainable": OPTIONAL, "step": COUNT},
+    ),
     "evaluation_params": Row(
         jo.evaluation_params,
         {"optimizer": ADAM, "state": None, "params": None},
@@ -188,6 +199,7 @@ ROWS: dict[str, Row] = {
         {"loss_fn": loss, "params": jnp.ones(()), "optimizer": ADAM, "steps": 0},
         {
             "params": {"NaN"},
+            "trainable": OPTIONAL,
             "data": OPTIONAL | {"vector"},  # a list of batches: each is looked at when it is drawn
             "steps": COUNT,
             "batch_size": COUNT | OPTIONAL,
@@ -220,6 +232,7 @@ ROWS: dict[str, Row] = {
         {"loss_fn": loss, "params_or_init": jnp.ones(()), "optimizers": [ADAM], "steps": 1},
         {
             "params_or_init": {"NaN"},
+            "trainable": OPTIONAL,
             "data": OPTIONAL,
             "steps": COUNT,
             "seeds": COUNT,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.by_leaf import Leaves, meant, numbers_of_leaves
 from jaxopt_edu.core.checks import check_parameters, checked_whole
 from jaxopt_edu.core.companion import split
@@ -76,7 +77,8 @@ def groups(
     if trainable is not None:
         trained = meant("groups: trainable", as_rules("groups", "trainable", trainable), Leaves.of(params))
     kept = [leaf if on else None for leaf, on in zip(leaves, trained, strict=True)]
-    check_parameters(treedef.unflatten(kept))
+    with named("groups: params"):
+        check_parameters(treedef.unflatten(kept))
     tree = treedef.unflatten([None if leaf is None else _stand_in(leaf) for leaf in kept])
     found = iter(_found(transform, tree, count))
     memory, shared = _memory(transform, tree)
