@@ -16,7 +16,7 @@ w on the right is the old parameter; |g|² for complex g.
 `torch.optim.AdamW(lr, betas, eps, weight_decay)` and `optax.adamw(η, b1, b2, eps, weight_decay=λ)` are
 the same formula; optax's default λ is 1e-4, torch's and ours 1e-2. The paper multiplies λ by the schedule
 alone, not by η: its λ is our ηλ. All parameters are decayed, biases and norms too, as in torch and optax
-by default: give those to an optimizer of their own with `partition`.
+by default: `weight_decay=where(["*/bias", "*/scale"], 0.0, otherwise=0.01)` leaves those out.
 
 Loshchilov & Hutter 2019, Decoupled Weight Decay Regularization, arXiv:1711.05101, Algorithm 2.
 """
