@@ -9,7 +9,7 @@ tree.
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +99,7 @@ class Leaves:
         return cls(tuple(leaf_names(tree)), tuple(map(_kind, jax.tree.leaves(tree))))
 
 
-def is_by_leaf(value: Any) -> bool:
+def is_by_leaf(value: Any) -> TypeGuard[Partial]:
     """Whether a hyperparameter has a number for each leaf."""
     return isinstance(value, Partial) and isinstance(value.func, Where | Layerwise)
 

@@ -1,9 +1,8 @@
 """A hyperparameter with a value for each leaf: by a predicate, or by the layer that the leaf is in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
-import jax
 from jax.tree_util import Partial
 
 from jaxopt_edu.core.arguments import checked_function
@@ -16,9 +15,7 @@ Predicate = Callable[[str, Any], bool] | str | Sequence[str]
 
 
 @with_hints
-def where(
-    predicate: Predicate, where: Hyperparameter, otherwise: Hyperparameter
-) -> Callable[[jax.Array], Any]:
+def where(predicate: Predicate, where: Hyperparameter, otherwise: Hyperparameter) -> Callable[..., Any]:
     """One value for the leaves that a predicate means, another one for the rest.
 
     It stands wherever a page or a wrapper takes a number for every leaf, in optimizers that are others'
@@ -61,9 +58,7 @@ def where(
 
 
 @with_hints
-def layerwise(
-    layers: Sequence[str], value: Hyperparameter, decay: Hyperparameter
-) -> Callable[[jax.Array], Any]:
+def layerwise(layers: Sequence[str], value: Hyperparameter, decay: Hyperparameter) -> Callable[..., Any]:
     """A value that falls from layer to layer, from the output down to the input: for fine-tuning.
 
         value at layer k of n = value · decay^(n − 1 − k),  k = 0, …, n − 1
@@ -147,7 +142,8 @@ def as_rules(owner: str, name: str, predicate: Any) -> Rules:
         return (predicate,)
     if callable(predicate) and not is_pytree(predicate):
         checked_function(owner, name, predicate, "name", "leaf")
-        return predicate
+        function: Any = predicate
+        return function
     if not _are_texts(predicate):
         raise TypeError(
             f"{owner}: {name} = {short(predicate)} says not which leaves; it must be a pattern of names, as "
@@ -158,7 +154,7 @@ def as_rules(owner: str, name: str, predicate: Any) -> Rules:
     return tuple(predicate)
 
 
-def _are_texts(value: Any) -> bool:
+def _are_texts(value: Any) -> TypeGuard[Sequence[str]]:
     return isinstance(value, Sequence) and all(isinstance(each, str) for each in value)
 
 

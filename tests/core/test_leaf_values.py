@@ -110,7 +110,8 @@ def test_values_are_schedules_and_other_wheres():
         assert_equal(updates["last"]["kernel"], -0.5 * GRADIENTS["last"]["kernel"])
         assert_equal(updates["dense"]["bias"], -2.0 * GRADIENTS["dense"]["bias"])
         assert_equal(updates["dense"]["kernel"], -0.25 * GRADIENTS["dense"]["kernel"])
-    state = opt.init(PARAMS)._replace(count=jnp.int32(1))
+    first: Any = opt.init(PARAMS)
+    state = first._replace(count=jnp.int32(1))
     in_force = jo.hyperparameters(opt, state)["learning_rate"]
     assert float(in_force.keywords["where"]) == 0.75
     assert in_force.keywords["otherwise"].keywords["otherwise"] == 0.25
@@ -228,12 +229,19 @@ def test_a_number_of_the_whole_tree_has_to_be_one(opt, name):
         opt.update(GRADIENTS, opt.init(PARAMS), PARAMS, grad_fn=lambda params: params)
 
 
+def three(name, leaf) -> Any:
+    return 3
+
+
+WRONG: Any = RATE  # where no type allows it
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
     "packed": (lambda: jo.packed(jo.sgd(RATE)), "^packed: sgd tells leaves apart"),
     "packed wrapper": (lambda: jo.packed(jo.averaged(jo.sgd(), RATE)), "^packed: averaged tells leaves"),
     "lifted": (lambda: jo.lift(optax.sgd)(RATE), "^sgd: learning_rate = where.* a value for each leaf"),
     "whole": (lambda: jo.accumulated(jo.sgd(), RATE), "accumulated: steps"),
-    "schedule": (lambda: jo.schedules.cosine(RATE, 3), "cosine: peak"),
+    "schedule": (lambda: jo.schedules.cosine(WRONG, 3), "cosine: peak"),
     "range": (lambda: jo.adam(b1=jo.where("a", 0.5, 1.5)), r"^adam: b1.otherwise = 1.5 is out of range"),
     "share": (lambda: jo.layerwise(["a"], 0.5, 1.5), r"^layerwise: decay = 1.5 is out of range"),
     "no pattern": (lambda: jo.where([], 0.5, 0.25), "^where: predicate is an empty list"),
@@ -243,7 +251,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "typing error": (lambda: steps(jo.sgd(jo.where("*/bais", 1, 2))), r"pattern '\*/bais' means no leaf;"),
     "no layer": (lambda: steps(jo.sgd(jo.layerwise(["last"], 1, 1))), "^layerwise: the leaf dense/bias is"),
-    "no answer": (lambda: steps(jo.sgd(jo.where(lambda name, leaf: 3, 1, 2))), "gave 3 for the leaf dense"),
+    "no answer": (lambda: steps(jo.sgd(jo.where(three, 1, 2))), "gave 3 for the leaf dense"),
 }  # fmt: skip
 
 
