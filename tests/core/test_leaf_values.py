@@ -185,7 +185,7 @@ def test_matrices_of_one_shape_with_values_of_their_own_are_a_call_each():
         calls.append(g.shape)
         return -rate * g
 
-    kernels = {"a": jnp.ones((2, 2)), "b": jnp.ones((2, 2)), "last": jnp.ones((2, 2))}
+    kernels = {"w1": jnp.ones((2, 2)), "w2": jnp.ones((2, 2)), "last": jnp.ones((2, 2))}
     rate = ValueInForce(jo.where("last", 0.5, 0.25)(0), NON_NEGATIVE)
     updates = map_matrices(rule, kernels, rate=rate)
     assert [float(updates[name][0, 0]) for name in kernels] == [-0.25, -0.25, -0.5]
