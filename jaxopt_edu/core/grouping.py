@@ -44,7 +44,8 @@ def groups(
 
     Args:
         optimizer: any optimizer. Partitions, companions, masks of `weight_decay` and numbers with a value for
-            each leaf are looked into; what an optax transform does with which leaf cannot be seen.
+            each leaf are looked into; what an optax transform does with which leaf cannot be seen, and the
+            state of `packed`, laid end to end, is shown as no leaf's.
         params: pytree of arrays, or of their ShapeDtypeStructs.
         trainable: as for `fit`; the rest is shown as not trained. None for all.
         step: the number of updates made, at which schedules are asked; whole, ≥ 0.

@@ -14,6 +14,7 @@ from jaxopt_edu.core.leaf_values import Predicate, as_rules
 from jaxopt_edu.core.paths import leaf_names
 
 Trainable = Predicate
+ARRAYS = jax.Array | np.ndarray | np.generic | int | float | complex | jax.ShapeDtypeStruct
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Split:
         rules = as_rules(owner, "trainable", trainable)
         leaves, treedef = jax.tree.flatten(params)
         for name, leaf in zip(leaf_names(params), leaves, strict=True):
-            if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | jax.ShapeDtypeStruct):
+            if not isinstance(leaf, ARRAYS):
                 raise TypeError(
                     f"{owner}: the leaf {name} of the parameters is a {type(leaf).__name__}, not an array; "
                     "filter it out first (for example with equinox.filter or flax.nnx.split)."
