@@ -55,6 +55,8 @@ def test_a_step_moves_no_more_bytes_than_optaxs(row):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the names are those of XLA's kernels for a CPU")
 @pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)
 def test_a_step_has_no_kernel_of_a_single_operation(row):
+    if row.name == "adafactor" and jax.__version_info__ < (0, 10):
+        pytest.skip("older compilers leave its products with rows and columns alone")
     assert not lonely(compiled_step(row.build()))
 
 
