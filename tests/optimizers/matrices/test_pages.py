@@ -151,12 +151,12 @@ def test_a_sweep_is_each_of_them(page):
 
 
 @each_page
-def test_split_matrices_stay_where_they_are(page):
+def test_split_matrices_stay_where_they_are(page, x64):
     if jax.device_count() < 8:
         pytest.skip("XLA_FLAGS was set to fewer devices")
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
     spec = NamedSharding(mesh, PartitionSpec("x", None))
-    opt, whole = page.build(), {"kernel": normal(8, 8), "bias": normal(3)}
+    opt, whole = page.build(), {"kernel": jnp.asarray(draw(8, 8)), "bias": jnp.asarray(draw(3))}
     split = whole | {"kernel": jax.device_put(whole["kernel"], spec)}
     state: Any = opt.init(split)
     assert state.m["kernel"].sharding.is_equivalent_to(spec, 2)
@@ -169,9 +169,8 @@ def test_split_matrices_stay_where_they_are(page):
             updates, found_state = step(gradients, found_state, params)
         if params is split:
             found = updates
-    # Sums in another order, and roots of matrices magnify what that changes.
-    whole_step = np.asarray(updates["kernel"])
-    np.testing.assert_allclose(found["kernel"], whole_step, rtol=0, atol=1e-3 * np.abs(whole_step).max())
+    # In float64, as roots of matrices magnify what another order of the sums changes.
+    np.testing.assert_allclose(found["kernel"], updates["kernel"], rtol=1e-9, atol=1e-10)
 
 
 @each_page
