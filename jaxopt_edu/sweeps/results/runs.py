@@ -1,6 +1,5 @@
 """The runs of a sweep as plain data, and the settings ranked by them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.core.composition import composition_of
+from jaxopt_edu.core.composition import members
 from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.naming import settings
 from jaxopt_edu.core.reading import kind
@@ -88,18 +87,18 @@ class Runs:
             leaves, structure = jax.tree.flatten(transform)
             # A structure's hash leaves out what is static: without the members' functions all chains would
             # be compared with all.
-            key = structure, *(getattr(part, "func", None) for part in _member_updates(transform))
+            key = structure, *(getattr(member.update, "func", None) for member in members(transform) or ())
             places, rows = found.setdefault(key, ([], []))
             places.append(place)
             rows.append(leaves)
         kinds: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
         counts: dict[str, int] = {}
         for (structure, *_), (places, rows) in found.items():
-            members = [self.optimizers[place] for place in places]
-            name = kind(members[0])
+            alike = [self.optimizers[place] for place in places]
+            name = kind(alike[0])
             counts[name] = counts.get(name, 0) + 1
             name = f"{name} #{counts[name]}" if counts[name] > 1 else name
-            kinds[name] = np.array(places), _columns(members, structure, rows)
+            kinds[name] = np.array(places), _columns(alike, structure, rows)
         return kinds
 
     def values(self, metric: str | None = None) -> np.ndarray:
@@ -231,8 +230,3 @@ def _columns(optimizers: list[Optimizer], structure: Any, leaves: list[list[Any]
         leaves = [[np.nan if place in keys else leaf for place, leaf in enumerate(row)] for row in leaves]
     table = np.array(leaves, float).reshape(len(leaves), -1)
     return {name: table[:, place] for name, place in places.items() if place not in keys}
-
-
-def _member_updates(optimizer: Optimizer) -> tuple[Any, ...]:
-    updates = optimizer.update.args[0] if composition_of(optimizer) is not None else ()  # type: ignore[attr-defined]
-    return tuple(updates.values()) if isinstance(updates, Mapping) else tuple(updates)
