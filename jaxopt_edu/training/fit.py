@@ -5,16 +5,12 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
-import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from jaxopt_edu.core.arguments import checked_flag, checked_function, named, optional
+from jaxopt_edu.core.arguments import checked_flag, checked_function, optional
 from jaxopt_edu.core.checks import checked_whole
-from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.foreign import as_pytree
-from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import placed
 from jaxopt_edu.training.arguments import (
     check_functions,
     check_judgement,
@@ -29,20 +25,11 @@ from jaxopt_edu.training.arguments import (
 )
 from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.checkpoints import Checkpoints
-from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
-from jaxopt_edu.training.history import Recorder
-from jaxopt_edu.training.keeper import Keeper
 from jaxopt_edu.training.loop import Carry
-from jaxopt_edu.training.npz_checkpoint import Identity
-from jaxopt_edu.training.objective import as_pytree_function
-from jaxopt_edu.training.packing import layout_that_pays
-from jaxopt_edu.training.placement import Placement, given_back, place
-from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.result import FitResult, Moment
-from jaxopt_edu.training.run import Plan, Program, own_copy, run
-from jaxopt_edu.training.signals import signals_wait, stop
-from jaxopt_edu.training.sources import make_source
-from jaxopt_edu.training.trainable import Frozen, Trainable, split_off
+from jaxopt_edu.training.run import Plan
+from jaxopt_edu.training.session import Job, Session
+from jaxopt_edu.training.trainable import Trainable, split_off
 
 CHUNK = 100
 
@@ -179,106 +166,22 @@ def fit(
     transform = as_pytree(optimizer)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
         first = transform.init(trained) if state is None else checked_state(state, transform, trained)
-    carry = own_copy(Carry(trained, first, model_state))
-    placement, given = None, jax.tree.map(lambda leaf: leaf.sharding, carry)
-    if mesh is not None:
-        placement, carry = place(mesh, axes, carry)
-
-    def whole(carry: Carry) -> Carry:
-        return carry._replace(params=frozen.whole(carry.params))
-
-    judge, recorder = Judge(metric, mode, patience), Recorder()
-    check_evaluation(evaluate, judge, whole(carry))
-    keeper = Keeper(folder, Identity(key, batch_size or 0, replacement), judge)
-    source = None
-    try:
-        found = keeper.begin(carry, resume, steps)
-        if found is not None:
-            carry = jax.tree.map(_placed_like, found.carry, carry)
-            recorder.restore(found.history)
-        with named("fit"):
-            source = make_source(
-                data,
-                key=key,
-                batch_size=batch_size,
-                replacement=replacement,
-                first=first_batch + recorder.steps,
-                place=None if found is None else found.notes.get("place"),
-                keeps_place=folder is not None,
-            )
-        keeper.compare(found, transform, carry.params, source, allow_changes, frozen.leaves)
-        layout = layout_that_pays(transform, carry.params) if mesh is None else None
-        draw = source.draw if placement is None else placement.on_all(source.draw)
-        program = Program(
-            _placed(frozen, placement).function(as_pytree_function(loss_fn)),
-            _on_device(transform, placement),
-            source,
-            draw,
-            model_state is not None,
-            placement,
-            layout,
-        )
-
-        def at_stop(carry: Carry, losses: np.ndarray) -> bool:
-            own = given_back(carry, given)
-            shown = whole(_shown(transform, own))
-            evaluation = evaluation_of(evaluate, shown)
-            recorder.add_evaluation(recorder.steps, evaluation)
-            keeper.judged(_shown(transform, carry), recorder.steps, evaluation, losses)
-            keeper.write(carry, recorder, source.stands_at)
-            report(recorder.steps, float(losses[-1]))
-            ended = False
-            if callback is not None:
-                mine = own_copy(shown)
-                moment = Moment(recorder.steps, mine.params, mine.state, mine.model_state, losses, evaluation)
-                ended = bool(callback(moment))
-            if pending.number is not None and recorder.steps < steps:
-                stop(
-                    "fit",
-                    pending.number,
-                    f"at step {recorder.steps}: {keeper.told()}",
-                    result(carry, "interrupted"),
-                )
-            return ended
-
-        def result(carry: Carry, stopped: str) -> FitResult:
-            own = given_back(carry, given)
-            shown, history = _shown(transform, own), recorder.history(stopped)
-            held = None if shown.params is own.params else whole(own).params
-            best = keeper.best and keeper.best._replace(params=frozen.whole(keeper.best.params))
-            return FitResult(whole(shown).params, own.state, history, own.model_state, best, held)
-
-        plan = Plan(steps, every, judge, allow_nonfinite, first_batch)
-        until = f"at the end of this stretch of {every} steps"
-        with progress_bar(progress, steps, recorder.steps) as report, signals_wait("fit", until) as pending:
-            return result(*run(program, plan, carry, recorder, at_stop))
-    except KeyboardInterrupt as error:
-        raise error.with_traceback(None) from None  # dozens of inner lines would hide what it says
-    except Exception as error:
-        if folder is not None:
-            folder.explain(error)
-        raise
-    finally:
-        if source is not None:
-            source.close()
-        keeper.end()
-
-
-def _shown(transform: optax.GradientTransformation, carry: Carry) -> Carry:
-    """The run with the parameters that its optimizer recommends."""
-    return carry._replace(params=evaluation_params(transform, carry.state, carry.params))
-
-
-def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
-    return placed(loaded, given.sharding) if given.committed else loaded
-
-
-def _placed(frozen: Frozen, placement: Placement | None) -> Frozen:
-    return frozen if placement is None else frozen._replace(leaves=placement.beside(frozen.leaves, "params"))
-
-
-def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:
-    # Its numbers are handed over once, not with every stretch. They stay weak: the dtype of a result is not
-    # theirs.
-    alone = placement is None and jax.process_count() == 1
-    return jax.device_put(optimizer) if alone else optimizer
+    job = Job(
+        loss_fn=loss_fn,
+        transform=transform,
+        data=data,
+        plan=Plan(steps, every, Judge(metric, mode, patience), allow_nonfinite, first_batch),
+        frozen=frozen,
+        batch_size=batch_size,
+        key=key,
+        replacement=replacement,
+        evaluate=evaluate,
+        callback=callback,
+        folder=folder,
+        resume=resume,
+        allow_changes=allow_changes,
+        mesh=mesh,
+        axes=axes,
+        progress=progress,
+    )
+    return Session(job, Carry(trained, first, model_state)).run()

@@ -199,7 +199,7 @@ def _ended(step: int, steps: int) -> str:
         "list of "
         "batches, a loader) for further epochs.",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return f"end of data at step {step}"
 
@@ -227,5 +227,5 @@ def _go_back(program: Program, held: list[Held], recorder: Recorder) -> tuple[Ca
             f"the loss is {losses[bad]} at step {bad}; the last finite one was {losses[bad - 1]:g} at step "
             f"{bad - 1}, and the parameters and the state are those it was computed with"
         )
-    warnings.warn(f"fit stopped: {said}.", RuntimeWarning, stacklevel=4)
+    warnings.warn(f"fit stopped: {said}.", RuntimeWarning, stacklevel=5)
     return carry, said

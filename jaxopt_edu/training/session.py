@@ -1,0 +1,196 @@
+"""One run of `fit`: begun or resumed, watched at every stop, and handed back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from jaxopt_edu.core.arguments import named
+from jaxopt_edu.core.evaluation import evaluation_params
+from jaxopt_edu.core.transform import Optimizer
+from jaxopt_edu.processes import placed
+from jaxopt_edu.training.checkpoints import Checkpoints
+from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
+from jaxopt_edu.training.history import Recorder
+from jaxopt_edu.training.keeper import Keeper
+from jaxopt_edu.training.loop import Carry
+from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity
+from jaxopt_edu.training.objective import as_pytree_function
+from jaxopt_edu.training.packing import layout_that_pays
+from jaxopt_edu.training.placement import Placement, given_back, place
+from jaxopt_edu.training.progress import progress_bar
+from jaxopt_edu.training.result import FitResult, Moment
+from jaxopt_edu.training.run import Plan, Program, own_copy, run
+from jaxopt_edu.training.signals import signals_wait, stop
+from jaxopt_edu.training.sources import Source, make_source
+from jaxopt_edu.training.trainable import Frozen
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `fit` was asked for, checked; its arguments say what each is."""
+
+    loss_fn: Callable[..., Any]
+    transform: Optimizer
+    data: Any
+    plan: Plan
+    frozen: Frozen
+    batch_size: int | None
+    key: jax.Array | None
+    replacement: bool
+    evaluate: Callable[..., Any] | None
+    callback: Callable[[Moment], bool | None] | None
+    folder: Checkpoints | None
+    resume: bool | int
+    allow_changes: bool
+    mesh: Mesh | None
+    axes: tuple[str, ...]
+    progress: bool | None
+
+
+class Session:
+    """A run, from its first carry to its result.
+
+    Args:
+        job: what is asked for.
+        first: where a run begins that is not resumed; is copied.
+
+    Raises:
+        TypeError: evaluate gives something else than numbers.
+        ValueError: evaluate does not give what the run is to be judged by.
+    """
+
+    def __init__(self, job: Job, first: Carry) -> None:
+        self.job, self.judge = job, job.plan.judge
+        self.carry = own_copy(first)
+        self.shardings = jax.tree.map(lambda leaf: leaf.sharding, self.carry)
+        self.placement: Placement | None = None
+        if job.mesh is not None:
+            self.placement, self.carry = place(job.mesh, job.axes, self.carry)
+        check_evaluation(job.evaluate, self.judge, self._whole(self.carry))
+        self.recorder = Recorder()
+        self.keeper = Keeper(job.folder, Identity(job.key, job.batch_size or 0, job.replacement), self.judge)
+        self.source: Source | None = None
+
+    def run(self) -> FitResult:
+        """Train to the end, and let go of the folder and the data.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: a signal came; see `stop`.
+        """
+        job, recorder = self.job, self.recorder
+        steps, every = job.plan.steps, job.plan.every
+        try:
+            program = self._begin()
+            until = f"at the end of this stretch of {every} steps"
+            with (
+                progress_bar(job.progress, steps, recorder.steps) as report,
+                signals_wait("fit", until) as pending,
+            ):
+
+                def at_stop(carry: Carry, losses: np.ndarray) -> bool:
+                    moment = self._kept(carry, losses, program.source)
+                    report(recorder.steps, float(losses[-1]))
+                    ended = job.callback is not None and bool(job.callback(_own(moment)))
+                    if pending.number is not None and recorder.steps < steps:
+                        told = f"at step {recorder.steps}: {self.keeper.told()}"
+                        stop("fit", pending.number, told, self._result(carry, "interrupted"))
+                    return ended
+
+                return self._result(*run(program, job.plan, self.carry, recorder, at_stop))
+        except KeyboardInterrupt as error:
+            raise error.with_traceback(None) from None  # dozens of inner lines would hide what it says
+        except Exception as error:
+            if job.folder is not None:
+                job.folder.explain(error)
+            raise
+        finally:
+            if self.source is not None:
+                self.source.close()
+            self.keeper.end()
+
+    def _begin(self) -> Program:
+        """Find the checkpoint to go on from, open the data there, and put together what is run."""
+        job = self.job
+        found = self.keeper.begin(self.carry, job.resume, job.plan.steps)
+        if found is not None:
+            self.carry = jax.tree.map(_placed_like, found.carry, self.carry)
+            self.recorder.restore(found.history)
+        self.source = source = self._opened(found)
+        params = self.carry.params
+        self.keeper.compare(found, job.transform, params, source, job.allow_changes, job.frozen.leaves)
+        layout = layout_that_pays(job.transform, params) if job.mesh is None else None
+        draw = source.draw if self.placement is None else self.placement.on_all(source.draw)
+        return Program(
+            _placed(job.frozen, self.placement).function(as_pytree_function(job.loss_fn)),
+            _on_device(job.transform, self.placement),
+            source,
+            draw,
+            self.carry.model_state is not None,
+            self.placement,
+            layout,
+        )
+
+    def _opened(self, found: Checkpoint | None) -> Source:
+        job = self.job
+        with named("fit"):
+            return make_source(
+                job.data,
+                key=job.key,
+                batch_size=job.batch_size,
+                replacement=job.replacement,
+                first=job.plan.first_batch + self.recorder.steps,
+                place=None if found is None else found.notes.get("place"),
+                keeps_place=job.folder is not None,
+            )
+
+    def _kept(self, carry: Carry, losses: np.ndarray, source: Source) -> Moment:
+        """Evaluate a moment, judge it and write its checkpoint; its arrays are the run's own."""
+        step = self.recorder.steps
+        shown = self._whole(_shown(self.job.transform, given_back(carry, self.shardings)))
+        evaluation = evaluation_of(self.job.evaluate, shown)
+        self.recorder.add_evaluation(step, evaluation)
+        self.keeper.judged(_shown(self.job.transform, carry), step, evaluation, losses)
+        self.keeper.write(carry, self.recorder, source.stands_at)
+        return Moment(step, *shown, losses, evaluation)
+
+    def _result(self, carry: Carry, stopped: str) -> FitResult:
+        own = given_back(carry, self.shardings)
+        shown, history = _shown(self.job.transform, own), self.recorder.history(stopped)
+        held = None if shown.params is own.params else self._whole(own).params
+        best = self.keeper.best
+        best = best and best._replace(params=self.job.frozen.whole(best.params))
+        return FitResult(self._whole(shown).params, own.state, history, own.model_state, best, held)
+
+    def _whole(self, carry: Carry) -> Carry:
+        return carry._replace(params=self.job.frozen.whole(carry.params))
+
+
+def _own(moment: Moment) -> Moment:
+    """A moment whose arrays nobody else has."""
+    carry = own_copy(Carry(moment.params, moment.state, moment.model_state))
+    return moment._replace(params=carry.params, state=carry.state, model_state=carry.model_state)
+
+
+def _shown(transform: optax.GradientTransformation, carry: Carry) -> Carry:
+    """The run with the parameters that its optimizer recommends."""
+    return carry._replace(params=evaluation_params(transform, carry.state, carry.params))
+
+
+def _placed_like(loaded: jax.Array, given: jax.Array) -> jax.Array:
+    return placed(loaded, given.sharding) if given.committed else loaded
+
+
+def _placed(frozen: Frozen, placement: Placement | None) -> Frozen:
+    return frozen if placement is None else frozen._replace(leaves=placement.beside(frozen.leaves, "params"))
+
+
+def _on_device(optimizer: Optimizer, placement: Placement | None) -> Optimizer:
+    # Its numbers are handed over once, not with every stretch. They stay weak: the dtype of a result is not
+    # theirs.
+    alone = placement is None and jax.process_count() == 1
+    return jax.device_put(optimizer) if alone else optimizer
