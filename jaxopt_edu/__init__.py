@@ -70,7 +70,7 @@ __version__ = "0.2.0.dev0"
 # A training job of one's own needs the optimizers and what reads them. The rest is imported when it is first
 # asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:
-    from jaxopt_edu import plots, problems, schedules, sweeps, training
+    from jaxopt_edu import plots, problems, schedules, sweeps, trackers, training
     from jaxopt_edu.rates import RateTest, rate_ramp, rate_test
     from jaxopt_edu.storage import load, save
     from jaxopt_edu.sweeps import (
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
         weight_decay,
     )
 
-_MODULES = {"plots", "problems", "schedules", "sweeps", "training"}
+_MODULES = {"plots", "problems", "schedules", "sweeps", "trackers", "training"}
 _NAMES = {
     "rates": "RateTest rate_ramp rate_test",
     "storage": "load save",
@@ -181,6 +181,7 @@ __all__ = [
     "stack",
     "sweep",
     "sweeps",
+    "trackers",
     "training",
     "uniform",
     "unstack",

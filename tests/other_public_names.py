@@ -62,6 +62,7 @@ WITHOUT: dict[str, str] = {
     **dict.fromkeys(
         [surface.name for surface in problems.SURFACES], "called with a point, a surface is a loss function"
     ),
+    "Tracker": "a protocol: fit and sweeps ask whether what they are given has its methods",
     "matrices_only": "a mask: weight_decay calls it with a leaf's name and the leaf",
     "Optimizer": "made by factories; as optax's own pair of functions it takes anything",
     "build": "what it refuses is tested with the pages (tests/core/test_pages.py)",

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 import jaxopt_edu as jo
-from jaxopt_edu import core, optimizers, plots, problems, schedules, storage, sweeps, training
+from jaxopt_edu import core, optimizers, plots, problems, schedules, storage, sweeps, trackers, training
 from jaxopt_edu.optimizers import OPTIMIZERS
 
 
@@ -193,6 +193,18 @@ ROWS: dict[str, Row] = {
         {"path": {"text"}, "tree": NUMBERS | OPTIONAL, "extra": OPTIONAL},
     ),
     "load": Row(storage.load, {"path": "nowhere.npz", "like": ADAM}, {"path": {"text"}, "like": ANY}),
+    # jaxopt_edu.trackers
+    "CSV": Row(trackers.CSV, {"path": "run.csv"}, {"path": {"text"}}),
+    "JSONLines": Row(trackers.JSONLines, {"path": "run.jsonl"}, {"path": {"text"}}),
+    "TensorBoard": Row(trackers.TensorBoard, {"folder": "run"}, {"folder": {"text"}}),
+    "WandB": Row(
+        trackers.WandB,
+        {"project": "digits"},
+        {"project": {"text"}, "name": WORD, "id": WORD, "mode": OPTIONAL, "options": ANY},
+    ),
+    "MLflow": Row(
+        trackers.MLflow, {"experiment": "digits"}, {"experiment": {"text"}, "uri": WORD, "name": WORD}
+    ),
     # jaxopt_edu.training
     "fit": Row(
         jo.fit,

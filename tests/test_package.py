@@ -15,13 +15,14 @@ import jaxopt_edu
 
 ROOT = Path(jaxopt_edu.__file__).parent
 EXTRAS = (
-    "bokeh equinox flax matplotlib msgpack optuna orbax pandas PIL pyarrow rich sklearn torch typer xarray"
+    "bokeh equinox flax matplotlib mlflow msgpack optuna orbax pandas PIL pyarrow rich sklearn tensorboard "
+    "torch typer wandb xarray"
 )
 # From the bottom; an import may only point to a lower line, or stay within its own name.
 LAYERS = (
     {"core", "files"},
     {"optimizers", "schedules", "storage"},
-    {"wrappers", "processes", "fingerprints"},
+    {"wrappers", "processes", "fingerprints", "trackers"},
     {"problems", "recipes"},
     {"training"},
     {"plots"},
