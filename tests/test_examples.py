@@ -24,8 +24,10 @@ TRANSFORMER = FOLDER / "transformer.py"
 MOMENTUM = FOLDER / "momentum_theory.py"
 SWEEP = FOLDER / "sweep.py"
 COMPARE = FOLDER / "compare_optimizers.py"
+FINE_TUNING = FOLDER / "fine_tuning.py"
 # With tests of their own, that look at what they print.
-OTHERS = sorted(set(FOLDER.glob("*.py")) - {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP, COMPARE})
+TOLD_APART = {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP, COMPARE, FINE_TUNING}
+OTHERS = sorted(set(FOLDER.glob("*.py")) - TOLD_APART)
 QUICK = ("smallest.py",)
 
 ACCURACY = r"(\S+) of the held-out digits"
@@ -160,6 +162,14 @@ def test_a_comparison_of_six_optimizers_has_a_row_for_each(tmp_path, monkeypatch
     # Against itself AdamW's time is that of all its steps.
     assert rows[0][7].strip(" |") == rows[0][3]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["final", "tuning"]
+
+
+@pytest.mark.slow
+def test_what_was_learned_before_helps_most_where_it_is_least_moved(tmp_path):
+    printed = output(FINE_TUNING, tmp_path)
+    nothing, alike, falling, head = numbers(ACCURACY, printed)
+    assert nothing < alike < min(falling, head)
+    assert min(falling, head) > 0.9
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, jo.schedules.cosine(peak=0.01, steps=50)])
