@@ -79,7 +79,7 @@ if TYPE_CHECKING:
         sample,
         sweep,
     )
-    from jaxopt_edu.training import FitResult, fit
+    from jaxopt_edu.training import FitResult, fit, mean_over
     from jaxopt_edu.wrappers import (
         accumulated,
         averaged,
@@ -100,7 +100,7 @@ _NAMES = {
     "rates": "RateTest rate_ramp rate_test",
     "storage": "load save",
     "sweeps": "SweepResult grid sample sweep",
-    "training": "FitResult fit",
+    "training": "FitResult fit mean_over",
     "wrappers": (
         "accumulated averaged cautious compensated half_state lookahead mars matrices_only packed sam "
         "schedule_free weight_decay"
@@ -149,6 +149,7 @@ __all__ = [
     "lookahead",
     "mars",
     "matrices_only",
+    "mean_over",
     "momentum",
     "muon",
     "nadam",

@@ -230,6 +230,11 @@ ROWS: dict[str, Row] = {
             "progress": OPTIONAL,
         },
     ),
+    "mean_over": Row(
+        jo.mean_over,
+        {"function": loss, "data": POINTS},
+        {"data": {"vector"}, "batch_size": COUNT | OPTIONAL},  # batches are looked at when they are read
+    ),
     "CheckpointFolder": Row(training.CheckpointFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
     "OrbaxFolder": Row(training.OrbaxFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
     # jaxopt_edu.sweeps

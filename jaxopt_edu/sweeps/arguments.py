@@ -222,11 +222,12 @@ def folder(path: Any, resume: bool) -> Path | None:
     return checked_path("sweep", "path", path, "a folder").absolute()
 
 
-def check_loss(loss_fn: Callable[..., Any], params: Any, model_state: Any, batch: Any) -> None:
+def check_loss(loss_fn: Callable[..., Any], evaluate: Any, params: Any, model_state: Any, batch: Any) -> None:
     """Refuse a loss function that gives no loss.
 
     Args:
         loss_fn: a pytree function.
+        evaluate: a pytree function; None for none.
         params: the parameters' shapes.
         model_state: the model's; None for a model without.
         batch: a batch's shapes.
@@ -238,7 +239,13 @@ def check_loss(loss_fn: Callable[..., Any], params: Any, model_state: Any, batch
     traced = objective(loss_fn, stateful=model_state is not None)
     with named("sweep", *BEGINNINGS):
         _, outcome = jax.eval_shape(traced, params, model_state, batch)
+    evaluated = _evaluated(evaluate, params, model_state)
     for name, value in outcome.metrics.items():
+        if name in evaluated:
+            raise ValueError(
+                f"sweep: loss_fn and evaluate both give {name!r}, and there is one curve of a name; rename "
+                f"one of them, such as the latter to 'test_{name}'."
+            )
         if name == TRAINING_LOSS:
             raise ValueError(
                 f"sweep: loss_fn gave a metric named {TRAINING_LOSS!r}, which is the loss itself; rename it."
@@ -266,9 +273,7 @@ def metric_of(asked: Any, evaluate: Any, params: Any, model_state: Any) -> str:
         TypeError: evaluate gives anything but real numbers.
         ValueError: there is no such metric, or it is not clear which of several.
     """
-    stateful = model_state is not None
-    carry = Carry(params, None, model_state)
-    given = list(jax.eval_shape(lambda carry: evaluation_of(evaluate, carry, stateful=stateful), carry))
+    given = _evaluated(evaluate, params, model_state)
     if TRAINING_LOSS in given:
         raise ValueError(f"sweep: evaluate gives {TRAINING_LOSS!r}, a name that is taken; call it otherwise.")
     known = [*given, TRAINING_LOSS]
@@ -283,3 +288,10 @@ def metric_of(asked: Any, evaluate: Any, params: Any, model_state: Any) -> str:
             f'sweep: evaluate gives {given}, none of them "loss"; say metric= which ranks the runs.'
         )
     return "loss"
+
+
+def _evaluated(evaluate: Any, params: Any, model_state: Any) -> list[str]:
+    """The names of what an evaluation gives."""
+    stateful = model_state is not None
+    carry = Carry(params, None, model_state)
+    return list(jax.eval_shape(lambda carry: evaluation_of(evaluate, carry, stateful=stateful), carry))

@@ -185,7 +185,7 @@ def sweep(
         )
         with named("sweep"):
             batch = batch_shapes(plan)
-        arguments.check_loss(plan.loss_fn, params, model_state, batch)
+        arguments.check_loss(plan.loss_fn, evaluation, params, model_state, batch)
         store = None if folder is None else Store(folder)
         try:
             return _swept(plan, params, transforms, kinds, seeds, store, resume, progress)

@@ -4,6 +4,7 @@ from jaxopt_edu.training.checkpoints import CheckpointFolder
 from jaxopt_edu.training.fit import fit
 from jaxopt_edu.training.history import History
 from jaxopt_edu.training.loop import Carry, descend, make_step, start
+from jaxopt_edu.training.mean_over import mean_over
 from jaxopt_edu.training.npz_checkpoint import Best
 from jaxopt_edu.training.orbax_folder import OrbaxFolder
 from jaxopt_edu.training.order import shuffled_indices
@@ -20,6 +21,7 @@ __all__ = [
     "descend",
     "fit",
     "make_step",
+    "mean_over",
     "shuffled_indices",
     "start",
 ]

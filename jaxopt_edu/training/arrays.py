@@ -54,6 +54,45 @@ def all_arrays(data: Any) -> bool:
     return bool(leaves) and all(is_array_like(leaf) or _is_numbers(leaf) for leaf in leaves)
 
 
+def holds_arrays(data: Any) -> bool:
+    """Whether data is a pytree of arrays, and not something else that gives its batches.
+
+    Args:
+        data: no iterator, whose leaves must not be asked for.
+    """
+    if is_table(data) or is_array_like(data) or all_arrays(data):
+        return True
+    tree = not jax.tree_util.all_leaves([data]) and bool(jax.tree.leaves(data))
+    return tree and not isinstance(data, list)
+
+
+def number_of_examples(owner: str, arrays: Any) -> int:
+    """The length of the leading axis that all leaves share.
+
+    Args:
+        owner: what the arrays are called in an error, such as "data".
+        arrays: pytree of arrays.
+
+    Returns:
+        The length, above 0.
+
+    Raises:
+        ValueError: there is no such axis, or its length is 0.
+    """
+    paths = jax.tree_util.tree_flatten_with_path(arrays)[0]
+    sizes = {jax.tree_util.keystr(path): np.shape(leaf)[:1] for path, leaf in paths}
+    if len(set(sizes.values())) != 1 or () in sizes.values():
+        of_batches = "; of batches give a loader, since a list of arrays is one pytree"
+        raise ValueError(
+            f"{owner}: the leaves of the arrays need a common leading axis, one entry an example, but have "
+            f"{sizes}{of_batches if isinstance(arrays, list) else ''}."
+        )
+    examples = next(iter(sizes.values()))[0]
+    if examples == 0:
+        raise ValueError(f"{owner}: the leading axis of the arrays has length 0; there are no examples.")
+    return examples
+
+
 def is_table(data: Any) -> bool:
     """Whether something is a table with named columns, such as a pandas or polars DataFrame."""
     return hasattr(data, "columns") and hasattr(data, "to_numpy")

@@ -29,8 +29,8 @@ def evaluation_of(evaluate: Callable[..., Any] | None, carry: Carry) -> dict[str
 def check_evaluation(evaluate: Callable[..., Any] | None, judge: Judge, carry: Carry) -> None:
     """Refuse before the first step an evaluation that gives no numbers, or not the one to judge by.
 
-    Only a function that jit has compiled can be asked without being called; of any other this is seen when
-    it is called first.
+    Only a function that jit has compiled, or a partial of one, can be asked without being called; of any
+    other this is seen when it is called first.
 
     Args:
         evaluate: the function.
@@ -41,7 +41,7 @@ def check_evaluation(evaluate: Callable[..., Any] | None, judge: Judge, carry: C
         TypeError: it gives something else than arrays of numbers.
         ValueError: what the run is to be judged by is not among them.
     """
-    if not isinstance(evaluate, jax.stages.Wrapped):
+    if evaluate is None or not isinstance(getattr(evaluate, "func", evaluate), jax.stages.Wrapped):
         return
     values = jax.eval_shape(evaluate, *_arguments(carry))
     values = values if isinstance(values, dict) else {"value": values}

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial, all_leaves
+from jax.tree_util import Partial
 
 from jaxopt_edu.core.checks import short
-from jaxopt_edu.training.arrays import all_arrays, as_arrays, is_array_like, is_table
+from jaxopt_edu.training.arrays import as_arrays, holds_arrays, number_of_examples
 from jaxopt_edu.training.iterators import IteratorSource
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.order import shuffled_indices
@@ -78,15 +78,7 @@ class ArraySource:
     stands_at = None
 
     def __init__(self, arrays: Any, key: jax.Array | None, batch_size: int | None, replacement: bool) -> None:
-        sizes = {jax.tree_util.keystr(path): np.shape(leaf)[:1] for path, leaf in _paths(arrays)}
-        if len(set(sizes.values())) != 1 or () in sizes.values():
-            raise ValueError(
-                f"data: the leaves of the arrays need a common leading axis, one entry an example, but have "
-                f"{sizes}."
-            )
-        self.examples = next(iter(sizes.values()))[0]
-        if self.examples == 0:
-            raise ValueError("data: the leading axis of the arrays has length 0; there are no examples.")
+        self.examples = number_of_examples("data", arrays)
         if batch_size is not None and batch_size > self.examples and not replacement:
             raise ValueError(
                 f"batch_size = {batch_size} is more than the {self.examples} examples of the data; leave it "
@@ -215,9 +207,7 @@ def make_source(
     # Before its leaves are asked for, which JAX warns against.
     if isinstance(data, Iterator):
         return IteratorSource(data, first, place, keeps_place=keeps_place)
-    known = is_table(data) or is_array_like(data) or all_arrays(data)
-    tree = not all_leaves([data]) and bool(jax.tree.leaves(data))
-    if known or (tree and not isinstance(data, list)):
+    if holds_arrays(data):
         return ArraySource(as_arrays("data", data), key, batch_size, replacement)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | dict | tuple):
         return IteratorSource(data, first, place, keeps_place=keeps_place)
@@ -226,10 +216,6 @@ def make_source(
         "example axis, a function sample(key) -> batch, an iterator of batches, or None; it was "
         f"{short(data)}."
     )
-
-
-def _paths(tree: Any) -> Iterator[tuple[Any, Any]]:
-    return iter(jax.tree_util.tree_flatten_with_path(tree)[0])
 
 
 def _on_device(leaf: Any) -> jax.Array:
