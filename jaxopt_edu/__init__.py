@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     )
     from jaxopt_edu.training import FitResult, fit, mean_over
     from jaxopt_edu.wrappers import (
+        Readings,
         accumulated,
         averaged,
         cautious,
@@ -89,7 +90,9 @@ if TYPE_CHECKING:
         lookahead,
         mars,
         matrices_only,
+        monitor,
         packed,
+        readings,
         sam,
         schedule_free,
         weight_decay,
@@ -102,8 +105,8 @@ _NAMES = {
     "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit mean_over",
     "wrappers": (
-        "accumulated averaged cautious compensated half_state lookahead mars matrices_only packed sam "
-        "schedule_free weight_decay"
+        "Readings accumulated averaged cautious compensated half_state lookahead mars matrices_only monitor "
+        "packed readings sam schedule_free weight_decay"
     ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -112,6 +115,7 @@ __all__ = [
     "FitResult",
     "Optimizer",
     "RateTest",
+    "Readings",
     "SweepResult",
     "accumulated",
     "adabelief",
@@ -151,6 +155,7 @@ __all__ = [
     "matrices_only",
     "mean_over",
     "momentum",
+    "monitor",
     "muon",
     "nadam",
     "nesterov",
@@ -167,6 +172,7 @@ __all__ = [
     "randint",
     "rate_ramp",
     "rate_test",
+    "readings",
     "replace",
     "rmsprop",
     "rprop",

@@ -9,6 +9,7 @@ WITHOUT: dict[str, str] = {
         [
             "FitResult",
             "RateTest",
+            "Readings",
             "SweepResult",
             "Best",
             "TopRun",

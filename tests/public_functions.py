@@ -127,6 +127,16 @@ ROWS: dict[str, Row] = {
     "cautious": Row(jo.cautious, {"optimizer": ADAM}),
     "accumulated": Row(jo.accumulated, {"optimizer": ADAM, "steps": 2}, {"steps": COUNT}),
     "sam": Row(jo.sam, {"optimizer": ADAM}, numbers_of(jo.sam)),
+    "monitor": Row(
+        jo.monitor,
+        {"optimizer": ADAM, "layers": 1, "every": 1, "window": 2},
+        {"layers": COUNT | OPTIONAL, "every": COUNT, "window": COUNT},
+    ),
+    "readings": Row(
+        jo.readings,
+        {"optimizer": jo.monitor(ADAM), "state": jo.monitor(ADAM).init(jnp.ones(())), "params": jnp.ones(())},
+        {"state": ANY, "params": ANY},
+    ),
     "mars": Row(jo.mars, {"optimizer": ADAM}, numbers_of(jo.mars)),
     "compensated": Row(jo.compensated, {"optimizer": ADAM}),
     "packed": Row(jo.packed, {"optimizer": ADAM}),

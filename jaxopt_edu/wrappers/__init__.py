@@ -7,7 +7,9 @@ from jaxopt_edu.wrappers.compensated import CompensatedState, compensated
 from jaxopt_edu.wrappers.half_state import HalfState, half_state
 from jaxopt_edu.wrappers.lookahead import LookaheadState, lookahead
 from jaxopt_edu.wrappers.mars import MarsState, mars
+from jaxopt_edu.wrappers.monitor import MonitorState, monitor
 from jaxopt_edu.wrappers.packed import PackedState, packed
+from jaxopt_edu.wrappers.readings import Readings, readings
 from jaxopt_edu.wrappers.sam import SamState, sam
 from jaxopt_edu.wrappers.schedule_free import ScheduleFreeState, schedule_free
 from jaxopt_edu.wrappers.weight_decay import WeightDecayState, matrices_only, weight_decay
@@ -22,6 +24,7 @@ WRAPPERS = (
     mars,
     sam,
     accumulated,
+    monitor,
     compensated,
     half_state,
     packed,
@@ -36,7 +39,9 @@ __all__ = [
     "HalfState",
     "LookaheadState",
     "MarsState",
+    "MonitorState",
     "PackedState",
+    "Readings",
     "SamState",
     "ScheduleFreeState",
     "WeightDecayState",
@@ -48,7 +53,9 @@ __all__ = [
     "lookahead",
     "mars",
     "matrices_only",
+    "monitor",
     "packed",
+    "readings",
     "sam",
     "schedule_free",
     "weight_decay",

@@ -60,8 +60,8 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
 
     Raises:
         TypeError: optimizer is not an optax transform.
-        ValueError: its state holds parameters, as that of `averaged` does; put half_state inside. Or it holds
-            where the parameters started, as that of `dog` does.
+        ValueError: its state holds parameters or measures, as that of `averaged` or `monitor` does; put
+            half_state inside. Or it holds where the parameters started, as that of `dog` does.
 
     >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
     >>> opt = half_state(jo.adam(), jax.random.key(0))
@@ -72,7 +72,7 @@ def half_state(optimizer: optax.GradientTransformation, key: jax.Array) -> Optim
         Gupta et al., Deep Learning with Limited Numerical Precision, 2015, arXiv:1502.02551.
     """
     check_key("half_state", "key", key)
-    check_inside("half_state", optimizer, "holds_parameters", "measures_from_the_start")
+    check_inside("half_state", optimizer, "holds_parameters", "keeps_measures", "measures_from_the_start")
     return compose(half_state, init, HalfStep(), [optimizer], key)
 
 

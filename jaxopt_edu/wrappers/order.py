@@ -30,6 +30,9 @@ REASONS = {
     "holds_parameters": (
         "{name} keeps parameters in its state, which bfloat16 would round; write {name}({owner}(…))."
     ),
+    "keeps_measures": (
+        "{name} keeps what it measures in its state, which bfloat16 would round; write {name}({owner}(…))."
+    ),
     "measures_from_the_start": (
         "{name} measures how far the parameters are from where they started, and bfloat16 would round the "
         "start by more than its first steps are long; leave {owner} out."

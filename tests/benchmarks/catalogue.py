@@ -45,6 +45,7 @@ WRAPPERS: dict[str, Callable[[jo.Optimizer], jo.Optimizer]] = {
     "cautious": jo.cautious,
     "mars": jo.mars,
     "accumulated": partial(jo.accumulated, steps=1),
+    "monitor": jo.monitor,
     "compensated": jo.compensated,
     "half_state": lambda opt: jo.half_state(opt, jax.random.key(0)),
     "packed": jo.packed,

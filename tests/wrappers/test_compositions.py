@@ -24,6 +24,7 @@ AROUND: dict[str, Any] = {
     "mars": jo.mars,
     "sam": jo.sam,
     "accumulated": lambda opt: jo.accumulated(opt, 1),
+    "monitor": lambda opt: jo.monitor(opt, 1),
     "compensated": jo.compensated,
     "half_state": lambda opt: jo.half_state(opt, jax.random.key(0)),
     "packed": jo.packed,
@@ -57,13 +58,14 @@ REFUSED: dict[str, dict[str, set[str]]] = {
     "mars": {"only once in several": {"accumulated"}, "a gradient of its own": {"sam"}},
     "sam": {"a gradient of its own": {"sam"}},
     "accumulated": {"a gradient of its own": {"sam"}},
+    "monitor": {"only once in several": {"accumulated"}},
     "compensated": {"a gradient of its own": {"sam"}},
     "packed": {
         "a gradient of its own": {"sam"},
-        "tells leaves apart": {"partition", "weight_decay"},
+        "tells leaves apart": {"partition", "weight_decay", "monitor"},
         "once is enough": {"packed"},
     },
-    "half_state": {"keeps parameters in its state": ELSEWHERE},
+    "half_state": {"keeps parameters in its state": ELSEWHERE, "keeps what it measures": {"monitor"}},
 }
 # Sums over an array are others for the packed one, and a second gradient is of the whole tree: said at the
 # first update.

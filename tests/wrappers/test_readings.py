@@ -1,0 +1,78 @@
+"""readings: through chains, groups and wrappers, and in one line where there are none."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_edu as jo
+
+PARAMS = {"b": jnp.ones(2), "w": jnp.full((2, 2), 2.0)}
+AROUND = {
+    "alone": lambda opt: opt,
+    "chain": lambda opt: jo.chain(opt, jo.weight_decay(jo.sgd(0.1), 0.1)),
+    "compensated": jo.compensated,
+    "averaged": lambda opt: jo.averaged(opt, 0.9),
+    "partition": lambda opt: jo.partition({"a": opt, "b": jo.sgd(0.1)}, {"w": "a", "*": "b"}),
+}
+
+
+def after_a_step(opt: Any) -> Any:
+    return jax.jit(opt.update)(PARAMS, opt.init(PARAMS), PARAMS)[1]
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_a_monitor_is_found_wherever_it_stands(name):
+    opt = AROUND[name](jo.monitor(jo.sgd(0.5)))
+    found = jo.readings(opt, after_a_step(opt), PARAMS)
+    assert found.steps.tolist() == [1]
+    assert found.layers == (("w",) if name == "partition" else ("b", "w"))
+    np.testing.assert_allclose(found.values["update_ratio"], 0.5, rtol=1e-6)
+
+
+def test_two_groups_have_the_readings_of_both():
+    opt = jo.partition(
+        {"a": jo.monitor(jo.sgd(0.5)), "b": jo.monitor(jo.adam(eps=10.0), 1)}, {"w": "a", "*": "b"}
+    )
+    found = jo.readings(opt, after_a_step(opt), PARAMS)
+    assert found.layers == ("w", "b")
+    np.testing.assert_allclose(found.values["gradient"], [[4.0, 2**0.5]], rtol=1e-6)
+    np.testing.assert_array_equal(found.values["below_eps"], [[np.nan, 1.0]])
+
+
+def test_before_the_first_step_there_are_none():
+    opt = jo.monitor(jo.sgd())
+    found = jo.readings(opt, opt.init(PARAMS), PARAMS)
+    assert found.steps.shape == (0,)
+    assert {each.shape for each in found.values.values()} == {(0, 2)}
+
+
+def test_what_has_no_number_is_not_a_number():
+    """A layer of zeros has no ratio, one without a gradient no rate."""
+    opt: Any = jo.monitor(jo.sgd(0.5))
+    _, state = opt.update(
+        {"b": jnp.zeros(2), "w": jnp.ones(2)},
+        opt.init(zeros := {"b": jnp.zeros(2), "w": jnp.zeros(2)}),
+        zeros,
+    )
+    found = jo.readings(opt, state, zeros).values
+    assert np.isnan(found["update_ratio"]).all()
+    np.testing.assert_array_equal(found["effective_rate"], [[np.nan, 0.5]])
+    np.testing.assert_array_equal(found["cosine"], [[0.0, 1.0]])
+
+
+def test_what_cannot_be_read_is_told_in_one_line():
+    opt = jo.monitor(jo.sgd())
+    state = opt.init(PARAMS)
+    with pytest.raises(ValueError, match=r"readings: optimizer has no monitor in it; train with monitor\("):
+        jo.readings(jo.adam(), state, PARAMS)
+    both = jo.chain(jo.monitor(jo.sgd()), jo.monitor(jo.sgd()))
+    with pytest.raises(ValueError, match=r"readings: two monitors have a layer 'b'; leave one"):
+        jo.readings(both, both.init(PARAMS), PARAMS)
+    with pytest.raises(TypeError, match=r"readings: monitor\.update was given a SgdState"):
+        jo.readings(opt, jo.sgd().init(PARAMS), PARAMS)
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+    with pytest.raises(ValueError, match="readings: the state is a stack of 2; read one of them"):
+        jo.readings(opt, stacked, PARAMS)
