@@ -71,6 +71,7 @@ __version__ = "0.2.0.dev0"
 # asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:
     from jaxopt_edu import plots, problems, schedules, sweeps, trackers, training
+    from jaxopt_edu.losses import cast, micro_batches, mixed_precision
     from jaxopt_edu.rates import RateTest, rate_ramp, rate_test
     from jaxopt_edu.storage import load, save
     from jaxopt_edu.sweeps import (
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
 
 _MODULES = {"plots", "problems", "schedules", "sweeps", "trackers", "training"}
 _NAMES = {
+    "losses": "cast micro_batches mixed_precision",
     "rates": "RateTest rate_ramp rate_test",
     "storage": "load save",
     "sweeps": "SweepResult grid sample sweep",
@@ -130,6 +132,7 @@ __all__ = [
     "adopt",
     "amsgrad",
     "averaged",
+    "cast",
     "cautious",
     "chain",
     "choice",
@@ -154,6 +157,8 @@ __all__ = [
     "mars",
     "matrices_only",
     "mean_over",
+    "micro_batches",
+    "mixed_precision",
     "momentum",
     "monitor",
     "muon",

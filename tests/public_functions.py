@@ -247,6 +247,12 @@ ROWS: dict[str, Row] = {
     ),
     "CheckpointFolder": Row(training.CheckpointFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
     "OrbaxFolder": Row(training.OrbaxFolder, {"path": "kept"}, {"path": {"text"}, "keep": COUNT}),
+    # jaxopt_edu.losses
+    "micro_batches": Row(
+        jo.micro_batches, {"loss_fn": loss, "parts": 2}, {"parts": COUNT, "loss_scale": COUNT | OPTIONAL}
+    ),
+    "mixed_precision": Row(jo.mixed_precision, {"loss_fn": loss}, {"keep": {"text"}}),
+    "cast": Row(jo.cast, {"tree": jnp.ones(()), "dtype": jnp.bfloat16}, {"tree": ANY, "keep": {"text"}}),
     # jaxopt_edu.sweeps
     "grid": Row(jo.grid, {"factory": jo.adam}, {"axes": ANY}),
     "sample": Row(

@@ -25,6 +25,7 @@ LAYERS = (
     {"wrappers", "processes", "fingerprints", "trackers"},
     {"problems", "recipes"},
     {"training"},
+    {"losses"},
     {"plots"},
     {"sweeps"},
     {"race", "rates"},

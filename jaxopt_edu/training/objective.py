@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jaxopt_edu.core.arguments import kind_of
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.transform import is_pytree
 
 
@@ -26,6 +28,66 @@ def as_pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return function if is_pytree(function) else Partial(function)
 
 
+def around(owner: str, step: Callable[..., Any], loss_fn: Any, *held: Any) -> Partial:
+    """A loss with something around it.
+
+    Args:
+        owner: what makes it, for the error.
+        step: hashable; called as `step(loss_fn, *held, params, batch)`. It has the trait `around_loss`, and
+            `step.with_loss_scale(scale, loss_fn, *held)`, which tells what is inside (see `with_loss_scale`).
+        loss_fn: any loss function.
+        *held: further pytrees.
+
+    Returns:
+        A loss function, a pytree.
+
+    Raises:
+        TypeError: loss_fn is no function.
+    """
+    if not callable(loss_fn) or isinstance(loss_fn, type):
+        raise TypeError(
+            f"{owner}: loss_fn = {short(loss_fn)} is {kind_of(loss_fn)}, not a function; it is called as "
+            "loss(params, batch)."
+        )
+    return Partial(step, as_pytree_function(loss_fn), *held)
+
+
+def with_loss_scale(loss_fn: Callable[..., Any], scale: jax.Array) -> Callable[..., Any]:
+    """Tell a loss by what its value is going to be multiplied before it is differentiated.
+
+    What computes gradients before it is asked for them needs to know; nothing else changes.
+
+    Args:
+        loss_fn: a pytree function.
+        scale: a number; shape ().
+
+    Returns:
+        The same loss.
+    """
+    if not _is_around(loss_fn):
+        return loss_fn
+    static: Any = loss_fn
+    return static.func.with_loss_scale(scale, *static.args)
+
+
+def innermost(loss_fn: Any) -> Any:
+    """The loss that the user wrote, out of what stands around it.
+
+    Args:
+        loss_fn: any callable.
+
+    Returns:
+        The loss inside of all of them.
+    """
+    while _is_around(loss_fn):
+        loss_fn = loss_fn.args[0]
+    return loss_fn
+
+
+def _is_around(loss_fn: Any) -> bool:
+    return isinstance(loss_fn, Partial) and getattr(loss_fn.func, "around_loss", False)
+
+
 # How the errors begin that say what a loss function has to return.
 BEGINNINGS = ("loss_fn", "with a model_state")
 
@@ -38,12 +100,12 @@ class Outcome(NamedTuple):
 
 
 def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., tuple[jax.Array, Outcome]]:
-    """Bring a loss function into the form `(params, model_state, batch) -> (loss, Outcome)`.
+    """Bring a loss function into the form `(params, model_state, batch, key=None) -> (loss, Outcome)`.
 
     Args:
         loss_fn: `loss_fn(params, batch)`, which returns a loss or (loss, metrics); if stateful
             `loss_fn(params, model_state, batch)`, which returns (loss, model_state) or
-            (loss, model_state, metrics).
+            (loss, model_state, metrics). It gets a random key as `key=`, if there is one.
         stateful: whether there is a model state.
 
     Returns:
@@ -53,8 +115,8 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
         TypeError: when it is traced, if the loss is not a real scalar or the metrics are no dict.
     """
 
-    def plain(params: Any, model_state: Any, batch: Any) -> tuple[jax.Array, Outcome]:
-        result = traced_call(loss_fn, "loss_fn", params, batch)
+    def plain(params: Any, model_state: Any, batch: Any, key: Any = None) -> tuple[jax.Array, Outcome]:
+        result = traced_call(loss_fn, "loss_fn", params, batch, **_keywords(key))
         if isinstance(result, tuple) and len(result) != 2:
             raise TypeError(
                 "loss_fn(params, batch) has to return a loss or (loss, metrics), not a tuple of "
@@ -64,8 +126,8 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
         loss, metrics = result if isinstance(result, tuple) else (result, {})
         return _scalar(loss), Outcome(None, _metrics(metrics))
 
-    def with_state(params: Any, given: Any, batch: Any) -> tuple[jax.Array, Outcome]:
-        result = traced_call(loss_fn, "loss_fn", params, given, batch)
+    def with_state(params: Any, given: Any, batch: Any, key: Any = None) -> tuple[jax.Array, Outcome]:
+        result = traced_call(loss_fn, "loss_fn", params, given, batch, **_keywords(key))
         if not isinstance(result, tuple) or len(result) not in (2, 3):
             raise TypeError(
                 "with a model_state, loss_fn(params, model_state, batch) has to return (loss, model_state) "
@@ -79,13 +141,18 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
     return with_state if stateful else plain
 
 
-def traced_call(function: Callable[..., Any], what: str, *arguments: Any) -> Any:
+def _keywords(key: Any) -> dict[str, Any]:
+    return {} if key is None else {"key": key}
+
+
+def traced_call(function: Callable[..., Any], what: str, *arguments: Any, **keywords: Any) -> Any:
     """Call a function of the user's that is being compiled; say where it asks a traced array for its number.
 
     Args:
         function: the user's.
         what: it is, for the error.
         *arguments: what it is called with.
+        **keywords: likewise, by name.
 
     Returns:
         What it returns.
@@ -94,7 +161,7 @@ def traced_call(function: Callable[..., Any], what: str, *arguments: Any) -> Any
         TypeError: it asks for the number that an array will hold; names the line.
     """
     try:
-        return function(*arguments)
+        return function(*arguments, **keywords)
     except jax.errors.JAXTypeError as error:
         place = _line_of_the_user(error)
         raise TypeError(

@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 from jaxopt_edu.core.by_leaf import Leaves, meant
 from jaxopt_edu.core.leaf_values import Predicate, as_rules
 from jaxopt_edu.core.paths import leaf_names
+from jaxopt_edu.training.objective import with_loss_scale
 
 Trainable = Predicate
 ARRAYS = jax.Array | np.ndarray | np.generic | int | float | complex | jax.ShapeDtypeStruct
@@ -20,6 +21,8 @@ ARRAYS = jax.Array | np.ndarray | np.generic | int | float | complex | jax.Shape
 @dataclass(frozen=True)
 class Split:
     """Which leaves of a tree are trained; hashable."""
+
+    around_loss = True
 
     treedef: Any
     trained: tuple[bool, ...]
@@ -68,10 +71,16 @@ class Split:
         )
 
     def __call__(
-        self, function: Callable[..., Any], frozen: tuple[Any, ...], trained: Any, *rest: Any
+        self, function: Callable[..., Any], frozen: tuple[Any, ...], trained: Any, *rest: Any, **keywords: Any
     ) -> Any:
         """A function of the whole parameters, asked with those that are trained."""
-        return function(self.joined(trained, frozen), *rest)
+        return function(self.joined(trained, frozen), *rest, **keywords)
+
+    def with_loss_scale(
+        self, scale: jax.Array, function: Callable[..., Any], frozen: tuple[Any, ...]
+    ) -> Partial:
+        """The same, around a loss that was told by what it is going to be multiplied."""
+        return Partial(self, with_loss_scale(function, scale), frozen)
 
 
 class Frozen(NamedTuple):
