@@ -100,7 +100,7 @@ def exponent(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def crossings(values: np.ndarray) -> np.ndarray:
-    """How often a row of numbers changes its sign from one step to the next; onto 0 is no crossing.
+    """How often a row of numbers changes its sign; steps that land on 0 itself are passed over.
 
     Args:
         values: shape (…, steps + 1), such as the coordinate across a valley.
@@ -108,11 +108,13 @@ def crossings(values: np.ndarray) -> np.ndarray:
     Returns:
         The counts as int, shape (…).
 
-    >>> int(crossings(np.array([1.0, -0.9, 0.8, 0.1, 0.0, 0.0])))
+    >>> int(crossings(np.array([1.0, -0.9, 0.0, 0.8, 0.1, 0.0, 0.2, 0.0])))
     2
     """
     signs = np.sign(values)
-    return (signs[..., 1:] * signs[..., :-1] < 0).sum(axis=-1)
+    last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[-1]), 0), axis=-1)
+    sides = np.take_along_axis(signs, last, axis=-1)
+    return (sides[..., 1:] * sides[..., :-1] < 0).sum(axis=-1)
 
 
 def path_lengths(points: np.ndarray) -> np.ndarray:

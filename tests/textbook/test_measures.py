@@ -6,7 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_edu.textbook.measures import band, contraction, distances, first_at_most, path_lengths, plain
+from jaxopt_edu.textbook.measures import (
+    band,
+    contraction,
+    crossings,
+    distances,
+    first_at_most,
+    path_lengths,
+    plain,
+)
 
 
 @pytest.mark.parametrize("factor", [0.3, 0.97, 1.0, 1.4])
@@ -31,6 +39,17 @@ def test_distances_do_not_overflow():
 def test_first_at_most_takes_a_level_for_each_run():
     values = np.array([[3.0, 2.0, np.inf], [3.0, 2.0, 1.0], [np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(first_at_most(values, np.array([[3.0], [1.0], [1.0]])), [0, 2, np.nan])
+
+
+def test_who_lands_on_the_floor_and_goes_on_has_crossed_it():
+    ways = np.array(
+        [[1.0, 0.0, -1.0, -0.0, 0.0, 2.0], [1.0, 0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, -1.0, 0.0, 3.0, 0]]
+    )
+    assert crossings(ways).tolist() == [2, 0, 1]
+    # A swing of 8 steps that meets its zeros exactly crosses as often as one that just misses them.
+    steps = np.arange(80)
+    swing = np.sqrt(2) ** -steps * np.where(steps % 4 == 2, 0.0, np.cos(np.pi / 4 * steps))
+    assert crossings(swing) == crossings(np.cos(np.pi / 4 * steps + 0.01)) == 20
 
 
 def test_path_lengths():

@@ -49,6 +49,16 @@ def test_zigzag_at_equal_learning_rates_depends_on_them(zigzags):
     assert zigzags.verdict == "depends"
 
 
+def test_momentum_crosses_as_often_as_its_roots_turn(zigzags):
+    data = zigzags.data
+    rates = np.array(data["learning_rates"])
+    for kept in (0.5, 0.9):
+        name = f"Momentum, α = {kept:g}"
+        # The roots of z² − (1 + α − 2η) z + α are complex at all of these rates: y turns by θ a step.
+        turned = np.arccos((1 + kept - 2 * rates) / 2 / np.sqrt(kept)) / np.pi * np.array(data["steps"][name])
+        assert np.abs(np.array(data["crossings"][name]) - turned).max() <= 1.5, name
+
+
 def test_at_its_best_momentum_is_faster_and_turns_less_often(zigzags):
     best = zigzags.data["best"]
     walking, rolling = best["SGD"], best["Momentum"]

@@ -13,6 +13,7 @@ from jaxopt_edu import problems
 from jaxopt_edu.plots.drawing.style import METHODS
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Path, PathsFigure, Series
 from jaxopt_edu.textbook.page.drawing.ground import ground_of
+from jaxopt_edu.textbook.page.drawing.lines import draw_lines
 from jaxopt_edu.textbook.page.drawing.look import DARK, GROUND, PAPER
 from jaxopt_edu.textbook.page.drawing.paths import window_of, within_reach
 from jaxopt_edu.textbook.page.drawing.placing import FRAME, LETTER, LINE, places
@@ -135,7 +136,7 @@ def test_tables_have_the_figures_numbers():
     assert table.head == ("path", "step", "x", "y", "f(x, y)")
     assert table.rows[0] == ("SGD", "0", "0", "1", "0")
     assert table.rows[-1] == ("SGD", "30", "60", "61", "3.75")
-    assert "left out" in table.caption
+    assert table.caption.endswith("; 6 of up to 31 steps on a path.")
 
     x = np.array([1.0, 2.0])
     plain = LinesFigure((Series("a", x, -x), Series("b", x, np.array([np.nan, 7]))), "x", "y")
@@ -143,9 +144,26 @@ def test_tables_have_the_figures_numbers():
     banded = LinesFigure((Series("a", x, x, x - 1, x + 1),), "x", "y")
     assert table_of(banded).rows[1] == ("a", "2", "2", "1", "3")
 
+    many = np.arange(33.0)
+    whole = LinesFigure((Series("a", many, many, many, many), Series("b", many, many)), "x", "y")
+    assert len(table_of(whole).rows) == 66
+    assert table_of(whole).caption == "y, by x."
+    more = np.arange(1000.0)
+    assert table_of(LinesFigure((Series("a", more, more),), "x", "y")).caption.endswith(
+        "; 13 of up to 1,000 points on a line."
+    )
+
     heat = HeatFigure(x, x, np.array([[1.0, 2.0], [3.0, np.inf]]), "rate", "momentum", "loss")
     assert table_of(heat).head == ("momentum", "1", "2")
     assert table_of(heat).rows == (("1", "1", "2"), ("2", "3", "∞"))
+
+
+def test_a_chart_says_what_it_cannot_draw():
+    x = np.array([1.0, 2.0, 3.0])
+    series = (Series("gap", x, np.array([1, np.nan, 2])), Series("none", x, np.array([1.0, 0, 2])))
+    even, log = (draw_lines(LinesFigure(series, "x", "y", yscale=scale))[1] for scale in ("linear", "log"))
+    assert even == ["No value where a line has a gap or ends early: gap."]
+    assert log == [*even, "0 somewhere, where a logarithmic axis draws nothing: none."]
 
 
 def test_markdown_shows_html_and_sets_equations():

@@ -7,7 +7,10 @@ import numpy as np
 from jaxopt_edu.textbook.figures import Figure, HeatFigure, LinesFigure, PathsFigure
 from jaxopt_edu.textbook.page.words import number
 
-ROWS = 13  # at most so many of a series; data.json beside the page has what the finding rests on
+WHOLE = 41  # a series of at most so many points is listed whole
+ROWS = 13  # of a longer one so many are; data.json beside the page has what the finding rests on
+STEPS = 6  # of a path
+COLUMNS = 9  # of a map
 
 
 class Table(NamedTuple):
@@ -31,7 +34,8 @@ def table_of(figure: Figure) -> Table:
         figure: any of the kinds.
 
     Returns:
-        At most 13 rows a series, evenly chosen, the first and the last among them.
+        All points of a short series, 13 of a long one: evenly chosen, the first and the last among them. The
+        caption says how many were left out.
     """
     if isinstance(figure, PathsFigure):
         return _of_paths(figure)
@@ -40,7 +44,7 @@ def table_of(figure: Figure) -> Table:
     return _of_heat(figure)
 
 
-def chosen(count: int, most: int = ROWS) -> np.ndarray:
+def chosen(count: int, most: int) -> np.ndarray:
     """Evenly chosen indices, the first and the last among them.
 
     Args:
@@ -59,12 +63,12 @@ def chosen(count: int, most: int = ROWS) -> np.ndarray:
 def _of_paths(figure: PathsFigure) -> Table:
     rows = []
     for path in figure.paths:
-        for step in chosen(len(path.points), 6):
+        for step in chosen(len(path.points), STEPS):
             x, y = path.points[step]
             rows.append((path.name, str(step), number(x), number(y), number(path.values[step])))
     return Table(
         f"Places and values of f on {figure.surface.name.replace('_', ' ')}, f = {figure.surface.formula}"
-        f"{_left_out(max(len(path.points) for path in figure.paths), 6, 'steps')}.",
+        f"{_left_out(max(len(path.points) for path in figure.paths), STEPS, 'steps on a path')}.",
         ("path", "step", "x", "y", "f(x, y)"),
         tuple(rows),
     )
@@ -73,10 +77,11 @@ def _of_paths(figure: PathsFigure) -> Table:
 def _of_lines(figure: LinesFigure) -> Table:
     first = figure.series[0]
     most = max(len(series.x) for series in figure.series)
-    left_out = _left_out(most, ROWS, "points")
+    rows_each = most if most <= WHOLE else ROWS
+    left_out = _left_out(most, rows_each, "points on a line")
     bands = any(series.low is not None for series in figure.series)
     if not bands and all(np.array_equal(series.x, first.x) for series in figure.series):
-        kept = chosen(len(first.x))
+        kept = chosen(len(first.x), rows_each)
         return Table(
             f"{figure.ylabel}, by {figure.xlabel}{left_out}.",
             (figure.xlabel, *(series.name for series in figure.series)),
@@ -84,7 +89,7 @@ def _of_lines(figure: LinesFigure) -> Table:
         )
     rows = []
     for series in figure.series:
-        for i in chosen(len(series.x)):
+        for i in chosen(len(series.x), rows_each):
             row = (series.name, number(series.x[i]), number(series.y[i]))
             if bands:
                 ends = (series.low, series.high)
@@ -98,8 +103,8 @@ def _of_lines(figure: LinesFigure) -> Table:
 
 
 def _of_heat(figure: HeatFigure) -> Table:
-    columns, rows = chosen(len(figure.x), 9), chosen(len(figure.y))
-    left_out = _left_out(max(len(figure.x), len(figure.y)), 9, "cells")
+    columns, rows = chosen(len(figure.x), COLUMNS), chosen(len(figure.y), ROWS)
+    left_out = _left_out(len(figure.x) * len(figure.y), len(columns) * len(rows), "cells")
     return Table(
         f"{figure.label}: {figure.xlabel} to the right, {figure.ylabel} downwards{left_out}.",
         (figure.ylabel, *(number(figure.x[i]) for i in columns)),
@@ -108,4 +113,4 @@ def _of_heat(figure: HeatFigure) -> Table:
 
 
 def _left_out(count: int, most: int, what: str) -> str:
-    return f"; some of the {what} are left out" if count > most else ""
+    return f"; {most} of up to {count:,} {what}" if count > most else ""

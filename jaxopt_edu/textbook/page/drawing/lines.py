@@ -62,8 +62,18 @@ def draw_lines(figure: LinesFigure) -> tuple[Any, list[str]]:
     for axis, value, words in figure.marks:
         _theory(plot, figure, axis, value, words, x, y)
     _names(plot, figure, names, looks, y)
-    lost = [series.name for series in figure.series if not np.isfinite(series.y).all()]
-    return plot, [f"No value where a line has a gap or ends early: {', '.join(lost)}."] if lost else []
+    notes = {
+        "No value where a line has a gap or ends early": [
+            series.name for series in figure.series if not np.isfinite(series.y).all()
+        ],
+        "0 somewhere, where a logarithmic axis draws nothing": [
+            series.name
+            for series in figure.series
+            if (figure.xscale == "log" and (np.asarray(series.x) <= 0).any())
+            or (figure.yscale == "log" and (np.asarray(series.y) <= 0).any())
+        ],
+    }
+    return plot, [f"{words}: {', '.join(names)}." for words, names in notes.items() if names]
 
 
 def _finite_parts(series: Series, scale: Scale) -> list[np.ndarray]:
