@@ -234,6 +234,7 @@ ROWS: dict[str, Row] = {
             "metric": OPTIONAL,
             "patience": COUNT | OPTIONAL,
             "callback": OPTIONAL,
+            "tracker": OPTIONAL,
             "checkpoint": WORD,
             "mesh": OPTIONAL,
             "data_axis": OPTIONAL,

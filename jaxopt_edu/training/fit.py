@@ -1,7 +1,7 @@
 """`fit`: train any pytree model with any optimizer, compiled, watched, and resumable."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxopt_edu.core.arguments import checked_flag, checked_function, optional
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.foreign import as_pytree
+from jaxopt_edu.trackers import Tracker
 from jaxopt_edu.training.arguments import (
     check_functions,
     check_judgement,
@@ -29,6 +30,7 @@ from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.run import Plan
 from jaxopt_edu.training.session import Job, Session
+from jaxopt_edu.training.tracking import checked_trackers
 from jaxopt_edu.training.trainable import Trainable, split_off
 
 CHUNK = 100
@@ -54,6 +56,7 @@ def fit(
     mode: Literal["min", "max"] = "min",
     patience: int | None = None,
     callback: Callable[[Moment], bool | None] | None = None,
+    tracker: Tracker | Sequence[Tracker] | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoints | None = None,
     resume: bool | int = False,
     allow_changes: bool = False,
@@ -105,6 +108,10 @@ def fit(
         mode: whether the lowest ("min") or the highest ("max") value is the best.
         patience: stop after so many evaluations in a row without a new best value.
         callback: called with a `Moment` every `every` steps; returning True ends the run.
+        tracker: where numbers go every `every` steps, one of `jaxopt_edu.trackers` or a list of them: the
+            means of the losses ("training_loss") and of the loss function's metrics since the last time, what
+            evaluate gave, and what follows a schedule. One that fails on the way is warned about and told
+            nothing more. With resume=True it goes on where the checkpoint is.
         checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`; or an
             `OrbaxFolder`, which writes sharded arrays without gathering them.
         resume: go on from the newest checkpoint, if there is one (False: begin anew in an empty folder); a
@@ -161,7 +168,7 @@ def fit(
     patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
     batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
     axes, key = checked_axes(mesh, data_axis), checked_key(key)
-    resume = checked_resume(resume)
+    resume, trackers = checked_resume(resume), checked_trackers(tracker)
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
@@ -177,6 +184,7 @@ def fit(
         replacement=replacement,
         evaluate=evaluate,
         callback=callback,
+        trackers=trackers,
         folder=folder,
         resume=resume,
         allow_changes=allow_changes,

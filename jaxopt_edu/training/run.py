@@ -32,6 +32,10 @@ class Plan:
     allow_nonfinite: bool
     first_batch: int = 0  # where the data begins
 
+    def ended_by(self, losses: np.ndarray) -> bool:
+        """Whether the last of these losses ended the run, for being NaN or infinite."""
+        return not self.allow_nonfinite and len(losses) > 0 and not np.isfinite(losses[-1])
+
     def stretch(self, step: int) -> int:
         """How many steps to make from here without touching the host; stretches end at multiples of every."""
         return min(self.every - step % self.every, self.steps - step)

@@ -13,6 +13,7 @@ from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.processes import placed
+from jaxopt_edu.trackers import Tracker
 from jaxopt_edu.training.checkpoints import Checkpoints
 from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
 from jaxopt_edu.training.history import Recorder
@@ -27,6 +28,7 @@ from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.run import Plan, Program, own_copy, run
 from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import Source, make_source
+from jaxopt_edu.training.tracking import Tracking, tracked
 from jaxopt_edu.training.trainable import Frozen
 
 
@@ -44,6 +46,7 @@ class Job:
     replacement: bool
     evaluate: Callable[..., Any] | None
     callback: Callable[[Moment], bool | None] | None
+    trackers: tuple[Tracker, ...]
     folder: Checkpoints | None
     resume: bool | int
     allow_changes: bool
@@ -90,10 +93,12 @@ class Session:
             with (
                 progress_bar(job.progress, steps, recorder.steps) as report,
                 signals_wait("fit", until) as pending,
+                tracked(job.trackers, job.transform) as tracking,
             ):
+                tracking.start(None if job.resume is False else recorder.steps)
 
                 def at_stop(carry: Carry, losses: np.ndarray) -> bool:
-                    moment = self._kept(carry, losses, program.source)
+                    moment = self._kept(carry, losses, program.source, tracking)
                     report(recorder.steps, float(losses[-1]))
                     ended = job.callback is not None and bool(job.callback(_own(moment)))
                     if pending.number is not None and recorder.steps < steps:
@@ -101,7 +106,9 @@ class Session:
                         stop("fit", pending.number, told, self._result(carry, "interrupted"))
                     return ended
 
-                return self._result(*run(program, job.plan, self.carry, recorder, at_stop))
+                result = self._result(*run(program, job.plan, self.carry, recorder, at_stop))
+                tracking.ended(result.history, diverged=job.plan.ended_by(result.history.losses))
+                return result
         except KeyboardInterrupt as error:
             raise error.with_traceback(None) from None  # dozens of inner lines would hide what it says
         except Exception as error:
@@ -148,13 +155,15 @@ class Session:
                 keeps_place=job.folder is not None,
             )
 
-    def _kept(self, carry: Carry, losses: np.ndarray, source: Source) -> Moment:
-        """Evaluate a moment, judge it and write its checkpoint; its arrays are the run's own."""
+    def _kept(self, carry: Carry, losses: np.ndarray, source: Source, tracking: Tracking) -> Moment:
+        """Evaluate a moment, judge it, track it and write its checkpoint; its arrays are the run's own."""
         step = self.recorder.steps
         shown = self._whole(_shown(self.job.transform, given_back(carry, self.shardings)))
         evaluation = evaluation_of(self.job.evaluate, shown)
         self.recorder.add_evaluation(step, evaluation)
         self.keeper.judged(_shown(self.job.transform, carry), step, evaluation, losses)
+        # Trackers before the checkpoint: where that is gone on from, they can forget, but not catch up.
+        tracking.log(step, self.recorder.history(""), losses, shown.state)
         self.keeper.write(carry, self.recorder, source.stands_at)
         return Moment(step, *shown, losses, evaluation)
 
