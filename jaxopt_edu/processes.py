@@ -1,5 +1,6 @@
 """Several processes at one run: the first one writes, all wait for it, and all hear how it went."""
 
+import itertools
 import os
 import threading
 import time
@@ -16,6 +17,9 @@ from jaxopt_edu.files import FolderLock
 from jaxopt_edu.storage import is_key
 
 T = TypeVar("T")
+
+# JAX stops at the number after the highest that was asked with, so they may not begin anew with every run.
+PLACES = itertools.count(1)
 
 
 # What errors say that are raised where another process has died.
@@ -234,6 +238,32 @@ def placed(tree: Any, sharding: Sharding) -> Any:
         return jax.device_put(leaf, sharding) if spread else placed_array(leaf, sharding)
 
     return jax.tree.map(place, tree)
+
+
+def any_process(flag: bool) -> bool:
+    """Whether something holds in any process of the run; all of them have to ask.
+
+    Args:
+        flag: whether it holds in this one.
+
+    Returns:
+        The same in all of them.
+    """
+    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.bool_(flag)).any())
+
+
+def preempted() -> bool:
+    """Whether a process of the run has got SIGTERM, and all have come to the point where they stop for that.
+
+    JAX's runtime takes the signal and agrees on the point, which costs nothing until one comes. All processes
+    have to ask, at the same places of the program.
+
+    Returns:
+        The same in all of them.
+    """
+    if not getattr(jax.config, "jax_enable_preemption_service", False):
+        return False
+    return multihost_utils.reached_preemption_sync_point(next(PLACES))
 
 
 def told_by_the_first(text: str) -> str:

@@ -224,6 +224,7 @@ ROWS: dict[str, Row] = {
             "trainable": OPTIONAL,
             "data": OPTIONAL | {"vector"},  # a list of batches: each is looked at when it is drawn
             "steps": COUNT,
+            "seconds": COUNT | OPTIONAL,
             "batch_size": COUNT | OPTIONAL,
             "key": OPTIONAL,
             "model_state": ANY,

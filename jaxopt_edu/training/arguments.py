@@ -9,7 +9,14 @@ import optax
 from jax.sharding import Mesh
 
 from jaxopt_edu.core.arguments import checked_function, named
-from jaxopt_edu.core.checks import check_matches, check_parameters, checked_whole, short
+from jaxopt_edu.core.checks import (
+    POSITIVE,
+    check_matches,
+    check_parameters,
+    checked_number,
+    checked_whole,
+    short,
+)
 from jaxopt_edu.storage import is_key
 from jaxopt_edu.training.best import TRAINING_LOSS
 from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
@@ -153,6 +160,22 @@ def checked_resume(resume: Any) -> bool | int:
     except (TypeError, ValueError):
         raise ValueError(
             f"fit: resume = {short(resume)}; it is True, False, or the step of a checkpoint."
+        ) from None
+
+
+def checked_seconds(seconds: Any) -> float | None:
+    """A time limit; None for none.
+
+    Raises:
+        ValueError: it is no positive number.
+    """
+    if seconds is None:
+        return None
+    try:
+        return float(checked_number("fit", "seconds", seconds, POSITIVE))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"fit: seconds = {short(seconds)}; it is a number of seconds above 0, or None for no limit."
         ) from None
 
 

@@ -1,6 +1,7 @@
 """`fit`: train any pytree model with any optimizer, compiled, watched, and resumable."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from jaxopt_edu.training.arguments import (
     checked_optimizer,
     checked_params,
     checked_resume,
+    checked_seconds,
     checked_state,
 )
 from jaxopt_edu.training.best import Judge
@@ -43,6 +45,7 @@ def fit(
     data: Any = None,
     *,
     steps: int,
+    seconds: float | None = None,
     trainable: Trainable | None = None,
     batch_size: int | None = None,
     key: jax.Array | None = None,
@@ -88,6 +91,9 @@ def fit(
             loader that knows its place
             (get_state and set_state, or state_dict and load_state_dict) is set there instead.
         steps: number of steps of the whole run, those before a resume included.
+        seconds: a time limit, in seconds of wall clock from this call on, compiling included; the run ends at
+            the first stop after it (every `every` steps), where its checkpoint has been written, and can be
+            resumed. None for none.
         trainable: which leaves are trained; None for all. A pattern of their names or several, as in "head"
             or ["head", "*/bias"] (see `partition`), or a function of (name, leaf), where leaf has a shape and
             a dtype. The rest may be of any dtype, costs no gradient, has no state, is in no checkpoint and
@@ -136,7 +142,8 @@ def fit(
         BlockingIOError: another run is writing into the checkpoint folder; says which, and what can be done.
         OSError: the checkpoint folder cannot be written to; says why, before the first step if it can.
         KeyboardInterrupt: Ctrl-C, at the end of a stretch of `every` steps; its `result` is what there was
-            then, and it says what is on disk. SIGTERM ends there too, with exit status 143.
+            then, and it says what is on disk. SIGTERM ends there too, with exit status 143; if one of several
+            processes of a run gets it, all of them end, at the same stop.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -149,6 +156,7 @@ def fit(
         >>> round(float(result.params["a"]), 2), round(float(result.params["b"]), 2)
         (3.0, 1.0)
     """
+    begun = time.monotonic()
     trained, frozen = split_off("fit", trainable, params)
     optimizer, trained = checked_optimizer(optimizer), checked_params(trained)
     check_functions(loss_fn, evaluate, callback, stateful=model_state is not None)
@@ -164,6 +172,7 @@ def fit(
         checked_whole("fit", "steps", steps, 0),
         checked_whole("fit", "every", CHUNK if every is None else every, 1),
     )
+    seconds = checked_seconds(seconds)
     first_batch = checked_whole("fit", "first_batch", first_batch, 0)
     patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
     batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
@@ -178,6 +187,8 @@ def fit(
         transform=transform,
         data=data,
         plan=Plan(steps, every, Judge(metric, mode, patience), allow_nonfinite, first_batch),
+        begun=begun,
+        seconds=seconds,
         frozen=frozen,
         batch_size=batch_size,
         key=key,

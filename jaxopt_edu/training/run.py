@@ -82,7 +82,7 @@ def run(
     plan: Plan,
     carry: Carry,
     recorder: Recorder,
-    at_stop: Callable[[Carry, np.ndarray], bool],
+    at_stop: Callable[[Carry, np.ndarray], str | None],
 ) -> tuple[Carry, str]:
     """Train from where the recorder stands to the plan's end.
 
@@ -91,8 +91,8 @@ def run(
         plan: how long.
         carry: where to begin; its buffers are given away.
         recorder: the history so far; is added to.
-        at_stop: called every `every` steps and at the end with the carry and the losses since; True ends the
-            run.
+        at_stop: called every `every` steps and at the end with the carry and the losses since; says why the
+            run is to end here, or None.
 
     Returns:
         The last carry, and why the run ended.
@@ -128,8 +128,8 @@ def run(
         if recorder.steps % plan.every and recorder.steps < plan.steps:
             continue  # a stretch that a batch of another shape cut short
         since, told = [], np.concatenate(since)
-        if at_stop(carry, told):
-            return carry, f"stopped by the callback at step {recorder.steps}"
+        if ended := at_stop(carry, told):
+            return carry, ended
     return carry, "completed"
 
 

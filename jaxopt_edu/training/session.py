@@ -1,5 +1,7 @@
 """One run of `fit`: begun or resumed, watched at every stop, and handed back."""
 
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from jax.sharding import Mesh
 from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import placed
+from jaxopt_edu.processes import any_process, placed, preempted
 from jaxopt_edu.trackers import Tracker
 from jaxopt_edu.training.checkpoints import Checkpoints
 from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
@@ -40,6 +42,8 @@ class Job:
     transform: Optimizer
     data: Any
     plan: Plan
+    begun: float  # when fit was called, by time.monotonic()
+    seconds: float | None
     frozen: Frozen
     batch_size: int | None
     key: jax.Array | None
@@ -74,6 +78,9 @@ class Session:
         self.placement: Placement | None = None
         if job.mesh is not None:
             self.placement, self.carry = place(job.mesh, job.axes, self.carry)
+        # Each of several processes may also make a run of its own, with which the others have nothing to do.
+        of_all = job.folder is not None or (job.mesh is not None and job.mesh.is_multi_process)
+        self.together = jax.process_count() > 1 and of_all
         check_evaluation(job.evaluate, self.judge, self._whole(self.carry))
         self.recorder = Recorder()
         self.keeper = Keeper(job.folder, Identity(job.key, job.batch_size or 0, job.replacement), self.judge)
@@ -97,14 +104,17 @@ class Session:
             ):
                 tracking.start(None if job.resume is False else recorder.steps)
 
-                def at_stop(carry: Carry, losses: np.ndarray) -> bool:
+                def at_stop(carry: Carry, losses: np.ndarray) -> str | None:
                     moment = self._kept(carry, losses, program.source, tracking)
                     report(recorder.steps, float(losses[-1]))
                     ended = job.callback is not None and bool(job.callback(_own(moment)))
-                    if pending.number is not None and recorder.steps < steps:
+                    number = signal.SIGTERM if self.together and preempted() else pending.number
+                    if number is not None and recorder.steps < steps:
                         told = f"at step {recorder.steps}: {self.keeper.told()}"
-                        stop("fit", pending.number, told, self._result(carry, "interrupted"))
-                    return ended
+                        stop("fit", number, told, self._result(carry, "interrupted"))
+                    if ended:
+                        return f"stopped by the callback at step {recorder.steps}"
+                    return self._out_of_time() if recorder.steps < steps else None
 
                 result = self._result(*run(program, job.plan, self.carry, recorder, at_stop))
                 tracking.ended(result.history, diverged=job.plan.ended_by(result.history.losses))
@@ -166,6 +176,15 @@ class Session:
         tracking.log(step, self.recorder.history(""), losses, shown.state)
         self.keeper.write(carry, self.recorder, source.stands_at)
         return Moment(step, *shown, losses, evaluation)
+
+    def _out_of_time(self) -> str | None:
+        """Why a run with a time limit is to end, once it is reached; all of its processes say the same."""
+        if self.job.seconds is None:
+            return None
+        over = time.monotonic() - self.job.begun >= self.job.seconds
+        if any_process(over) if self.together else over:
+            return f"time limit of {self.job.seconds:g} s reached at step {self.recorder.steps}"
+        return None
 
     def _result(self, carry: Carry, stopped: str) -> FitResult:
         own = given_back(carry, self.shardings)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def loss_fn(params, batch):
 
 
 def script(folder, port, count, index, kind, kill):
-    """Fit; `kill` is how this process is to end, as step:4 or os.rename:3, or "" for well."""
+    """Fit; `kill` is how this process is to end, as step:4, sigterm:4 or os.rename:3, or "" for well."""
     jax.distributed.initialize(
         f"127.0.0.1:{port}", int(count), int(index), initialization_timeout=60, heartbeat_timeout_seconds=10
     )
@@ -61,6 +62,10 @@ def script(folder, port, count, index, kind, kill):
     def callback(moment):
         if event == "step" and moment.step == int(number):
             os.kill(os.getpid(), signal.SIGKILL)
+        if event == "sigterm" and moment.step >= int(number):
+            if moment.step == int(number):
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.3)  # the processes need a moment to agree, in which tiny steps would all be made
 
     result = jo.fit(
         loss_fn,
@@ -166,6 +171,20 @@ def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(
     assert reached[-1] < 12
     assert finished(tmp_path, folder, count, kind) == expected
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
+
+
+@pytest.mark.slow
+def test_sigterm_at_one_process_ends_all_of_them_at_the_same_step(tmp_path, undisturbed):
+    cache, expected = undisturbed(2, "npz")
+    (tmp_path / "cache").symlink_to(cache)
+    processes = together(tmp_path, tmp_path / "run", 2, "npz", [(1, "sigterm:2")])
+    for process in processes:
+        said = process.communicate(timeout=200)[1]
+        assert process.returncode == 128 + signal.SIGTERM, said
+        reached = CheckpointFolder(tmp_path / "run").steps()[-1]
+        assert f"fit: SIGTERM: stopped at step {reached}: the checkpoint of step {reached} is in" in said
+    assert reached < 12
+    assert finished(tmp_path, tmp_path / "run", 2, "npz") == expected
 
 
 @pytest.mark.slow
