@@ -1,5 +1,7 @@
 """What `fit` gives: to its caller at the end, and to a callback on the way."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +42,8 @@ class Moment(NamedTuple):
         model_state: the model's own.
         losses: the losses of the steps since the last moment.
         evaluation: what `evaluate` gave, by name.
+        metrics: what else the loss function gave in the steps since the last moment, by name; arrays with a
+            leading axis as long as losses.
     """
 
     step: int
@@ -48,3 +52,4 @@ class Moment(NamedTuple):
     model_state: Any
     losses: np.ndarray
     evaluation: dict[str, Any]
+    metrics: Mapping[str, np.ndarray] = MappingProxyType({})

@@ -175,7 +175,9 @@ class Session:
         # Trackers before the checkpoint: where that is gone on from, they can forget, but not catch up.
         tracking.log(step, self.recorder.history(""), losses, shown.state)
         self.keeper.write(carry, self.recorder, source.stands_at)
-        return Moment(step, *shown, losses, evaluation)
+        metrics = self.recorder.history("").metrics
+        since = {name: values[-len(losses) :] for name, values in metrics.items()}
+        return Moment(step, *shown, losses, evaluation, since)
 
     def _out_of_time(self) -> str | None:
         """Why a run with a time limit is to end, once it is reached; all of its processes say the same."""

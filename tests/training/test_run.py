@@ -38,6 +38,23 @@ def test_the_host_is_touched_only_between_stretches():
     assert float(moments[-1].evaluation["w"]) == 8 / 1024
 
 
+def test_a_moment_has_the_metrics_of_the_steps_since_the_last_one():
+    moments = []
+
+    def with_metrics(w, _):
+        return w**2, {"w": w, "pair": jnp.stack([w, -w])}
+
+    train = {"steps": 10, "every": 4, "callback": moments.append}
+    result = jo.fit(with_metrics, jnp.array(8.0), OPT, **train)
+    assert [len(moment.metrics["w"]) for moment in moments] == [4, 4, 2]
+    assert moments[1].metrics["pair"].shape == (4, 2)
+    np.testing.assert_array_equal(moments[1].metrics["w"] ** 2, moments[1].losses)
+    for name, values in result.history.metrics.items():
+        np.testing.assert_array_equal(np.concatenate([moment.metrics[name] for moment in moments]), values)
+    fit(steps=1, callback=moments.append)
+    assert moments[-1].metrics == {}
+
+
 def test_the_buffers_of_a_stretch_are_given_to_the_next():
     seen = []
     result = fit(steps=12, every=4, evaluate=lambda w: seen.append(w) or 0.0)
