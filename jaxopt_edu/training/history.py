@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.core.checks import short
+from jaxopt_edu.wrappers import Readings
+
 
 class History(NamedTuple):
     """The course of a run.
@@ -17,6 +20,8 @@ class History(NamedTuple):
         evaluated_at: the numbers of steps after which `evaluate` was called; int array of shape (k,).
         evaluations: what it gave, by name ("value" if it gave one number); arrays with a leading axis k.
         stopped: why the run ended: "completed", "end of data", or what made it end early.
+        readings: what monitors have measured (see `readings`), every `every` steps and at the end; None
+            without a `monitor`.
     """
 
     losses: np.ndarray
@@ -24,6 +29,7 @@ class History(NamedTuple):
     evaluated_at: np.ndarray
     evaluations: dict[str, np.ndarray]
     stopped: str
+    readings: Readings | None = None
 
 
 class Rows:
@@ -37,6 +43,8 @@ class Rows:
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows; the dtype becomes one that holds both."""
+        if not len(rows):
+            return  # what is held may be a view of a file, which takes no writing
         dtype = np.result_type(self._held, rows)
         count = self._count + len(rows)
         if count > len(self._held) or dtype != self._held.dtype:
@@ -59,6 +67,9 @@ class Recorder:
         self.metrics: dict[str, Rows] = {}
         self.evaluated_at = Rows(np.zeros(0, np.int64))
         self.evaluations: dict[str, Rows] = {}
+        self.layers: tuple[str, ...] | None = None
+        self.read_at = Rows(np.zeros(0, np.int64))
+        self.readings: dict[str, Rows] = {}
 
     @property
     def steps(self) -> int:
@@ -94,6 +105,24 @@ class Recorder:
             self.evaluations[name] = _longer(self.evaluations.get(name), _plain(value)[None])
         self.evaluated_at.append(np.array([step]))
 
+    def add_readings(self, found: Readings) -> None:
+        """Append what monitors have measured, unless that is here already.
+
+        Raises:
+            ValueError: the layers are others than before.
+        """
+        if self.layers not in (None, found.layers):
+            raise ValueError(
+                f"fit: the monitor's layers are {short(found.layers)}, but {short(self.layers)} before; they "
+                "have to be the same in the whole run."
+            )
+        self.layers = found.layers
+        if len(self.read_at) and found.steps.size and found.steps[-1] <= self.read_at.array()[-1]:
+            return
+        self.read_at.append(found.steps)
+        for name, values in found.values.items():
+            self.readings[name] = _longer(self.readings.get(name), values)
+
     def history(self, stopped: str) -> History:
         """Everything gathered, without a copy."""
         return History(
@@ -102,6 +131,13 @@ class Recorder:
             evaluated_at=self.evaluated_at.array(),
             evaluations={name: rows.array() for name, rows in self.evaluations.items()},
             stopped=stopped,
+            readings=None
+            if self.layers is None
+            else Readings(
+                self.read_at.array(),
+                self.layers,
+                {name: rows.array() for name, rows in self.readings.items()},
+            ),
         )
 
     def restore(self, history: History) -> None:
@@ -110,6 +146,10 @@ class Recorder:
         self.metrics = {name: Rows(values) for name, values in history.metrics.items()}
         self.evaluated_at = Rows(history.evaluated_at)
         self.evaluations = {name: Rows(values) for name, values in history.evaluations.items()}
+        if history.readings is not None:
+            self.layers = history.readings.layers
+            self.read_at = Rows(history.readings.steps)
+            self.readings = {name: Rows(values) for name, values in history.readings.values.items()}
 
 
 def check_values(values: Mapping[str, Any]) -> None:

@@ -17,10 +17,12 @@ import numpy as np
 
 from jaxopt_edu.files import explained, flush
 from jaxopt_edu.training.history import History, Rows
+from jaxopt_edu.wrappers import Readings
 
 NAME = re.compile(r"history-(\d{6})\.log")
 STEPS, EVALUATED_AT = "losses", "evaluated_at"
 METRICS, EVALUATIONS = "metrics/", "evaluations/"
+READ_AT, LAYERS, READINGS = "read_at", "layers", "readings/"
 
 
 class Reference(NamedTuple):
@@ -29,6 +31,23 @@ class Reference(NamedTuple):
     file: str
     size: int
     checksum: int
+
+
+class Lengths(NamedTuple):
+    """How much of a history is written."""
+
+    steps: int = 0
+    evaluations: int = 0
+    readings: int = 0
+    layers: int = 0
+
+    @classmethod
+    def of(cls, history: History) -> "Lengths":
+        """All of it."""
+        steps, evaluations = len(history.losses), len(history.evaluated_at)
+        if history.readings is None:
+            return cls(steps, evaluations)
+        return cls(steps, evaluations, len(history.readings.steps), len(history.readings.layers))
 
 
 class HistoryLog:
@@ -41,7 +60,7 @@ class HistoryLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._at: Reference | None = None
-        self._steps = self._evaluations = 0
+        self._written = Lengths()
 
     def append(self, history: History) -> Reference:
         """Write what has been added since the last time; it is on the disk when this returns.
@@ -57,8 +76,8 @@ class HistoryLog:
         """
         since, self._at = self._at, None  # after a write that failed, the next one begins a new file
         if since is None:
-            since, self._steps, self._evaluations = Reference(self._unused(), 0, 0), 0, 0
-        record = _record(_flat(history, self._steps, self._evaluations))
+            since, self._written = Reference(self._unused(), 0, 0), Lengths()
+        record = _record(_flat(history, self._written))
         path = self.folder / since.file
         try:
             with open(path, "ab" if since.size else "xb") as file:
@@ -70,7 +89,7 @@ class HistoryLog:
         except OSError as error:
             raise explained(error, path) from error
         self._at = Reference(since.file, since.size + len(record), zlib.crc32(record, since.checksum))
-        self._steps, self._evaluations = len(history.losses), len(history.evaluated_at)
+        self._written = Lengths.of(history)
         return self._at
 
     def _unused(self) -> str:
@@ -134,16 +153,29 @@ def as_history(arrays: dict[str, np.ndarray]) -> History:
             name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)
         }
 
-    return History(arrays[STEPS], group(METRICS), arrays[EVALUATED_AT], group(EVALUATIONS), stopped="resumed")
+    readings = None
+    if READ_AT in arrays:
+        readings = Readings(arrays[READ_AT], tuple(arrays[LAYERS].tolist()), group(READINGS))
+    return History(
+        arrays[STEPS], group(METRICS), arrays[EVALUATED_AT], group(EVALUATIONS), "resumed", readings
+    )
 
 
-def _flat(history: History, steps: int, evaluations: int) -> dict[str, np.ndarray]:
-    return {
-        STEPS: history.losses[steps:],
-        EVALUATED_AT: history.evaluated_at[evaluations:],
-        **{f"{METRICS}{name}": values[steps:] for name, values in history.metrics.items()},
-        **{f"{EVALUATIONS}{name}": values[evaluations:] for name, values in history.evaluations.items()},
+def _flat(history: History, since: Lengths) -> dict[str, np.ndarray]:
+    arrays = {
+        STEPS: history.losses[since.steps :],
+        EVALUATED_AT: history.evaluated_at[since.evaluations :],
+        **{f"{METRICS}{name}": values[since.steps :] for name, values in history.metrics.items()},
+        **{
+            f"{EVALUATIONS}{name}": values[since.evaluations :]
+            for name, values in history.evaluations.items()
+        },
     }
+    if history.readings is not None:
+        steps, layers, values = history.readings
+        arrays |= {READ_AT: steps[since.readings :], LAYERS: np.array(layers, np.str_)[since.layers :]}
+        arrays |= {f"{READINGS}{name}": each[since.readings :] for name, each in values.items()}
+    return arrays
 
 
 def _record(arrays: dict[str, np.ndarray]) -> bytes:

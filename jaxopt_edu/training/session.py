@@ -32,6 +32,7 @@ from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import Source, make_source
 from jaxopt_edu.training.tracking import Tracking, tracked
 from jaxopt_edu.training.trainable import Frozen
+from jaxopt_edu.wrappers.readings import is_monitored, readings
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Session:
             self.recorder.restore(found.history)
         self.source = source = self._opened(found)
         params = self.carry.params
+        self._read(self.carry)  # what cannot be read is told before the first step
         self.keeper.compare(found, job.transform, params, source, job.allow_changes, job.frozen.leaves)
         layout = layout_that_pays(job.transform, params) if job.mesh is None else None
         draw = source.draw if self.placement is None else self.placement.on_all(source.draw)
@@ -172,6 +174,7 @@ class Session:
         evaluation = evaluation_of(self.job.evaluate, shown)
         self.recorder.add_evaluation(step, evaluation)
         self.keeper.judged(_shown(self.job.transform, carry), step, evaluation, losses)
+        self._read(carry)
         # Trackers before the checkpoint: where that is gone on from, they can forget, but not catch up.
         tracking.log(step, self.recorder.history(""), losses, shown.state)
         self.keeper.write(carry, self.recorder, source.stands_at)
@@ -188,7 +191,13 @@ class Session:
             return f"time limit of {self.job.seconds:g} s reached at step {self.recorder.steps}"
         return None
 
+    def _read(self, carry: Carry) -> None:
+        if is_monitored(self.job.transform):
+            with named("fit"):
+                self.recorder.add_readings(readings(self.job.transform, carry.state, carry.params))
+
     def _result(self, carry: Carry, stopped: str) -> FitResult:
+        self._read(carry)  # of a stretch that a loss cut short, the steps before it
         own = given_back(carry, self.shardings)
         shown, history = _shown(self.job.transform, own), self.recorder.history(stopped)
         held = None if shown.params is own.params else self._whole(own).params
