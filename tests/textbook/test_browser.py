@@ -276,6 +276,43 @@ def test_the_key_hides_and_shows(desk):
     assert set(page.evaluate(seen)) == {True}
 
 
+def test_printing_at_once_from_a_dark_screen_is_complete_and_black_on_white(browser, book):
+    with opened(browser, book, color_scheme="dark") as page:
+        page.evaluate(
+            """() => addEventListener("beforeprint", () => {
+                window.onPaper = [...document.querySelectorAll(".printed")].map(drawn => ({
+                    figure: drawn.closest("figure").id,
+                    words: drawn.querySelectorAll("text").length,
+                    colors: [...drawn.querySelectorAll("*")].flatMap(it =>
+                        ["fill", "stroke"].map(name => it.getAttribute(name))).filter(Boolean),
+                }));
+            })"""
+        )
+        assert len(page.pdf(format="A4")) > 1e5
+        found = page.evaluate("() => window.onPaper")
+        figures = page.evaluate(
+            "() => [...document.querySelectorAll('.finding .figure')].map(figure => figure.id)"
+        )
+        assert [drawn["figure"] for drawn in found] == figures
+        dark = {color.lower() for color in set(DARK.values()) - set(DARK)}
+        for drawn in found:
+            assert drawn["words"] > 5, drawn["figure"]
+            assert not dark & {color.lower() for color in drawn["colors"]}, drawn["figure"]
+        # What was for the paper is gone from the screen, which is as dark as before.
+        assert page.locator(".printed").count() == 0
+        check_colors(page, DARK.values())
+
+        page.emulate_media(media="print")
+        for name in (".contents", ".player", ".lab", ".numbers", ".skip"):
+            assert not page.locator(name).first.is_visible(), name
+        style = "(name) => getComputedStyle(document.querySelector(name))"
+        assert page.evaluate(f"() => ({style})('body').color") == "rgb(0, 0, 0)"
+        assert page.evaluate(f"() => ({style})('body').backgroundColor") == "rgb(255, 255, 255)"
+        for name in ("h2", "h3", ".measured"):
+            assert page.evaluate(f"(name) => ({style})(name).breakAfter", name) == "avoid"
+        assert page.evaluate(f"() => ({style})('.figure').breakInside") == "avoid"
+
+
 def test_reduced_motion(browser, book):
     with opened(browser, book, reduced_motion="reduce") as page:
         figure = page.locator("#path-on-the-bowl-1")

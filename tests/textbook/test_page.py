@@ -175,7 +175,7 @@ def test_no_optimizer_is_written_in_javascript():
 
     folder = files("jaxopt_edu.textbook.page").joinpath("browser")
     code = "".join(
-        folder.joinpath(name).read_text("utf-8") for name in ("page.js", "player.js", "lab.js")
+        folder.joinpath(name).read_text("utf-8") for name in ("page.js", "player.js", "lab.js", "print.js")
     ).lower()
     # Every rule but SGD's takes a root or a power, and SGD's a gradient.
     for sign in ("sqrt", "**", "math.pow", "gradient", "hypot"):
@@ -187,4 +187,4 @@ def test_page_files_are_in_the_package():
     from importlib.resources import files
 
     names = {path.name for path in files("jaxopt_edu.textbook.page").joinpath("browser").iterdir()}
-    assert {"template.html", "page.css", "page.js", "player.js", "lab.js"} <= names
+    assert {"template.html", "page.css", "page.js", "player.js", "lab.js", "print.js"} <= names

@@ -78,7 +78,7 @@ def render(
         verdicts=VERDICTS,
         styles=Markup(_file("page.css")),
         bokeh=_inline(Path(bokeh.__file__).with_name("server") / "static" / "js" / "bokeh.min.js"),
-        scripts=[Markup(_file(name)) for name in ("page.js", "player.js", "lab.js")],
+        scripts=[Markup(_file(name)) for name in ("page.js", "player.js", "lab.js", "print.js")],
         dark=script_json(DARK),
         versions={name: version(name) for name in ("jaxopt-edu", "jax", "bokeh")},
     )

@@ -28,10 +28,18 @@ const textbook = { figures: new Map(), players: new Map() };
     return found;
   }
 
-  function recolour(figure) {
-    for (const [model, name, light] of figure.coloured) {
-      model[name] = darkness.matches ? exchanged(light) : light;
-    }
+  function recolour(figure, dark = darkness.matches) {
+    for (const [model, name, light] of figure.coloured) model[name] = dark ? exchanged(light) : light;
+  }
+
+  // Bokeh takes over new colours when it next can; what is to see them at once has to wait for that.
+  async function inLight(figure, act) {
+    if (!darkness.matches) return act();
+    recolour(figure, false);
+    for (const view of figure.view.renderer_views.values()) await view.set_visuals?.();
+    const result = act();
+    recolour(figure);
+    return result;
   }
 
   function scaleMarks(figure, factor) {
@@ -66,7 +74,9 @@ const textbook = { figures: new Map(), players: new Map() };
   async function draw(place) {
     const root = place.closest("figure");
     const item = JSON.parse(root.querySelector("script.item").textContent);
-    const manager = await Bokeh.embed.embed_item(item, place.id);
+    // Bokeh's embed_item would do the same, but begin with a timer, for which printing does not wait.
+    const plots = Bokeh.require("document").Document.from_json(item.doc);
+    const manager = await Bokeh.embed.add_document_standalone(plots, place);
     const view = manager.roots[0];
     const plot = view.model;
     const figure = { root, place, view, plot, right: plot.min_border_right, sources: {}, hidden: new Set() };
@@ -75,6 +85,7 @@ const textbook = { figures: new Map(), players: new Map() };
     }
     figure.ends = plot.renderers.filter((renderer) => renderer.tags.includes("end"));
     figure.coloured = coloured(plot.document);
+    figure.inLight = (act) => inLight(figure, act);
     textbook.figures.set(root.id, figure);
     recolour(figure);
     fit(figure);
@@ -108,8 +119,7 @@ const textbook = { figures: new Map(), players: new Map() };
   for (const place of waiting) near.observe(place);
   textbook.fit = fit;
   textbook.drawAll = () => Promise.all([...waiting].map(start));
-  addEventListener("beforeprint", textbook.drawAll);
-  darkness.addEventListener("change", () => textbook.figures.forEach(recolour));
+  darkness.addEventListener("change", () => textbook.figures.forEach((figure) => recolour(figure)));
 
   // The contents: open beside the text, folded above it, and showing where the reader is.
   const contents = document.querySelector(".contents details");
