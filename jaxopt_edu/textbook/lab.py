@@ -8,15 +8,15 @@ over settings inside one over situations, in which `jax.lax.switch` chooses the 
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.core.editing import stack
+from jaxopt_edu.core.editing import hyperparameters, stack
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_edu.problems import Surface, beale, bowl, himmelblau, rosenbrock, saddle
@@ -53,21 +53,31 @@ class Method(NamedTuple):
         factory: makes the optimizer.
         momentum: the hyperparameter that the momentum slider sets; "" for none.
         decay: the hyperparameter that the decay slider sets; "" for none.
+        fixed: hyperparameters without a control that are not the default.
     """
 
     name: str
     factory: Callable[..., Optimizer]
     momentum: str = ""
     decay: str = ""
+    fixed: Mapping[str, float] = MappingProxyType({})
 
     def settings(self) -> list[Optimizer]:
         """All settings, the learning rate changing slowest and the decay fastest."""
         momenta = [{self.momentum: value} for value in MOMENTA] if self.momentum else [{}]
-        decays = [{self.decay: value} for value in DECAYS] if self.decay else [{}]
+        decays = [{self.decay: value} for value in self.decays()] or [{}]
         return [
-            self.factory(learning_rate=rate, **one, **other)
+            self.factory(learning_rate=rate, **self.fixed, **one, **other)
             for rate, one, other in itertools.product(RATES, momenta, decays)
         ]
+
+    def decays(self) -> tuple[float, ...]:
+        """The values of its decay, increasing: the slider's and its own default; none without a decay."""
+        return tuple(sorted({*DECAYS, self.default(self.decay)})) if self.decay else ()
+
+    def default(self, name: str) -> float:
+        """The default of one of its hyperparameters."""
+        return hyperparameters(self.factory())[name]
 
     def remembers(self) -> tuple[str, ...]:
         """The names of the arrays in the method's state, without the count of steps."""
@@ -81,7 +91,7 @@ METHODS = (
     Method("Nesterov", nesterov, momentum="momentum"),
     Method("AdaGrad", adagrad),
     # With the default ε = 1e-6 it would hardly leave the start in so few steps.
-    Method("Adadelta", partial(adadelta, eps=0.01), decay="rho"),
+    Method("Adadelta", adadelta, decay="rho", fixed={"eps": 0.01}),
     Method("RMSProp", rmsprop, decay="decay"),
     Method("Adam", adam, momentum="b1", decay="b2"),
 )

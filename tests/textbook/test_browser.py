@@ -19,9 +19,9 @@ import pytest
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli import main
-from jaxopt_edu.optimizers import momentum, sgd
+from jaxopt_edu.optimizers import adam, momentum, sgd
 from jaxopt_edu.plots.drawing.style import RULE
-from jaxopt_edu.textbook.lab import METHODS, STARTS, STEPS
+from jaxopt_edu.textbook.lab import METHODS, STARTS, STEPS, SURFACES
 from jaxopt_edu.textbook.page.drawing.look import DARK
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -339,6 +339,23 @@ def test_the_lab(desk):
     assert lab.locator(".key .words").count() == len(names)
     best = {row: lab.locator(f"tr[data-name='{row}'] output").inner_text() for row in names}
     assert float(best["SGD"]) == 0.3
+    assert lab.locator("[name=rate] + output").inner_text() == "each its own"
+    # It opens with every method's own decays, and nobody leaves the window.
+    assert lab.locator("[name=decay] + output").inner_text() == "each its default"
+    others = {row: lab.locator(f"tr[data-name='{row}'] .others").inner_text() for row in names}
+    assert others["Adam"] == "β₁ = 0.9, β₂ = 0.999"
+    assert others["Adadelta"] == "ρ = 0.95, ε = 0.01"
+    assert others["SGD"] == "none"
+    (left, right), (low, high) = SURFACES[0].domain
+    for name in names:
+        path = drawn(page, "lab-map", f"path:{name}")
+        assert ((path["x"] > left) & (path["x"] < right)).all(), name
+        assert ((path["y"] > low) & (path["y"] < high)).all(), name
+    adam_path = drawn(page, "lab-map", "path:Adam")
+    expected = descent(adam(float(best["Adam"])), problems.bowl.function, problems.bowl.start, STEPS)
+    np.testing.assert_allclose(
+        np.stack([adam_path["x"], adam_path["y"]], axis=1), expected, rtol=1e-3, atol=1e-3
+    )
     first = drawn(page, "lab-map", "shown:SGD")
     np.testing.assert_allclose(
         np.stack([first["x"], first["y"]], axis=1),
@@ -385,6 +402,13 @@ def test_the_lab(desk):
     assert lab.locator("#lab-losses-linear").is_visible()
     choose(lambda: lab.locator("[name=rate]").press("End"))
     assert {lab.locator(f"tr[data-name='{row}'] output").inner_text() for row in names} == {"3"}
+    assert lab.locator("[name=rate] + output").inner_text() == "3"
+    choose(lambda: lab.locator(".defaults").click())
+    rates = {row: lab.locator(f"tr[data-name='{row}'] output").inner_text() for row in names}
+    assert (rates["Adam"], rates["Adadelta"], rates["SGD"]) == ("0.001", "1", "0.01")
+    assert lab.locator("[name=rate] + output").inner_text() == "each its own"
+    assert lab.locator("tr[data-name=RMSProp] .others").inner_text() == "ρ = 0.99"
+    assert lab.locator("[name=momentum] + output").inner_text() == "0.9"
     lab.locator(".key button").first.press("Enter")
     assert not lab.locator("tr[data-name=SGD]").is_visible()
     lab.locator(".play").click()

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_edu.core.editing import hyperparameters
 from jaxopt_edu.textbook.lab import (
     ANGLES,
     METHODS,
@@ -83,6 +84,21 @@ def test_everything_that_can_be_chosen_has_run(lab):
         assert len({tuple(row) for row in firsts.tolist()}) == len(RATES)
     assert METHODS[-1].remembers() == ("m", "v")
     assert METHODS[4].remembers() == ("h", "u")
+
+
+def test_one_place_of_the_controls_has_every_methods_defaults():
+    assert {method.name: method.decays() for method in METHODS if method.decay} == {
+        "Adadelta": (0.9, 0.95, 0.99, 0.999),
+        "RMSProp": (0.9, 0.99, 0.999),
+        "Adam": (0.9, 0.99, 0.999),
+    }
+    for method in METHODS:
+        default = hyperparameters(method.factory())
+        settings = [hyperparameters(setting) for setting in method.settings()]
+        assert {**default, **method.fixed} in settings
+        # Learning rate slowest, then momentum, then decay: the page finds a setting by its place.
+        order = [name for name in ("learning_rate", method.momentum, method.decay) if name]
+        assert settings == sorted(settings, key=lambda each: [each[name] for name in order])
 
 
 def test_methods_without_axes_take_the_turned_path_on_the_turned_surface(lab):

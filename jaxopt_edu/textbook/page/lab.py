@@ -33,6 +33,7 @@ from jaxopt_edu.textbook.page.packing import pack
 from jaxopt_edu.textbook.page.shown import script_json
 
 MARKED = np.arange(0, STEPS + 1, 4)  # which points of a path have a mark
+SYMBOLS = {"momentum": "α", "b1": "β₁", "b2": "β₂", "rho": "ρ", "decay": "ρ", "eps": "ε"}
 
 
 class ShownLab(NamedTuple):
@@ -74,8 +75,14 @@ def show_lab(lab: Lab) -> ShownLab:
         "methods": [
             {
                 "name": method.name,
-                "momentum": method.momentum,
-                "decay": method.decay,
+                "momentum": SYMBOLS.get(method.momentum, ""),
+                "decay": SYMBOLS.get(method.decay, ""),
+                "decays": method.decays(),
+                "defaults": {
+                    "rate": RATES.index(method.default("learning_rate")),
+                    "decay": method.decays().index(method.default(method.decay)) if method.decay else 0,
+                },
+                "fixed": [f"{SYMBOLS[name]} = {value:g}" for name, value in method.fixed.items()],
                 "remembers": method.remembers(),
             }
             for method in METHODS

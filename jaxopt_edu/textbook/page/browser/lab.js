@@ -39,6 +39,7 @@ class Lab {
       this.choose({});
     });
     this.form.querySelector(".best").addEventListener("click", () => this.choose({ best: true }));
+    this.form.querySelector(".defaults").addEventListener("click", () => this.chooseDefaults());
     for (const row of this.rows.values()) {
       row.querySelector("input").addEventListener("input", () => this.choose({}));
     }
@@ -71,15 +72,21 @@ class Lab {
     return { ...chunk, runs, grounds };
   }
 
+  // Which of the method's decays the slider means: at its left end, the method's default.
+  decayOf(method) {
+    const place = this.form.decay.valueAsNumber;
+    return place ? method.decays.indexOf(this.choices.decays[place - 1]) : method.defaults.decay;
+  }
+
   // The columns of one run: x, y, f and what the method remembers.
   run(surface, method, rate) {
-    const { steps, momenta, decays, rates, shape } = this.choices;
+    const { steps, momenta, rates, shape } = this.choices;
     const channels = 3 + 2 * method.remembers.length;
     let setting = rate;
     if (method.momentum) setting = setting * momenta.length + this.form.momentum.valueAsNumber;
-    if (method.decay) setting = setting * decays.length + this.form.decay.valueAsNumber;
+    if (method.decay) setting = setting * method.decays.length + this.decayOf(method);
     const settings =
-      rates.length * (method.momentum ? momenta.length : 1) * (method.decay ? decays.length : 1);
+      rates.length * (method.momentum ? momenta.length : 1) * (method.decay ? method.decays.length : 1);
     const { start, angle, noise } = this.form;
     const situation = (Number(start.value) * shape[1] + Number(angle.value)) * shape[2] + Number(noise.value);
     const begin = (situation * settings + setting) * channels * (steps + 1);
@@ -89,16 +96,33 @@ class Lab {
     });
   }
 
-  // The learning rate with the lowest last value; on a saddle that would be the one that diverges the fastest.
+  // The learning rate with the lowest last value, of those that keep to the window if there are any; on a
+  // saddle that would be the one that diverges the fastest.
   best(surface, method) {
     if (!surface.log) return this.form.rate.valueAsNumber;
-    let best = 0;
-    let lowest = Infinity;
-    for (let rate = 0; rate < this.choices.rates.length; rate++) {
-      const last = this.run(surface, method, rate)[2].at(-1);
-      if (last < lowest) [best, lowest] = [rate, last];
+    const tried = this.choices.rates.map((_, rate) => {
+      const [x, y, f] = this.run(surface, method, rate);
+      const last = f.at(-1);
+      return { rate, last: Number.isFinite(last) ? last : Infinity, stays: this.stays([x, y], surface.domain) };
+    });
+    const kept = tried.some(({ stays }) => stays) ? tried.filter(({ stays }) => stays) : tried;
+    return kept.reduce((best, other) => (other.last < best.last ? other : best)).rate;
+  }
+
+  stays(path, domain) {
+    return path.every((values, axis) => {
+      const [low, high] = domain[axis];
+      return values.every((value) => low <= value && value <= high);
+    });
+  }
+
+  chooseDefaults() {
+    this.form.momentum.value = this.form.momentum.defaultValue;
+    this.form.decay.value = "0";
+    for (const { name, defaults } of this.choices.methods) {
+      this.rows.get(name).querySelector("input").value = String(defaults.rate);
     }
-    return best;
+    this.choose({});
   }
 
   async choose({ best = false }) {
@@ -117,10 +141,11 @@ class Lab {
       this.map.whole.set(method.name, { ...this.map.whole.get(method.name), x, y, f: run[2] });
       this.map.sources[`path:${method.name}`].data = this.map.whole.get(method.name);
       this.say(slider, this.choices.rates);
+      this.rows.get(method.name).querySelector(".others").textContent = this.others(method);
     }
     this.say(this.form.momentum, this.choices.momenta);
-    this.say(this.form.decay, this.choices.decays);
-    this.say(this.form.rate, this.choices.rates);
+    this.say(this.form.decay, ["each its default", ...this.choices.decays]);
+    this.sayRateOfAll();
     this.drawGround(surface);
     this.drawLosses(surface);
     this.hide();
@@ -142,6 +167,21 @@ class Lab {
     const words = String(values[slider.valueAsNumber]);
     slider.nextElementSibling.value = words;
     slider.setAttribute("aria-valuetext", words);
+  }
+
+  // One number where all have the same.
+  sayRateOfAll() {
+    const rates = new Set([...this.rows.values()].map((row) => row.querySelector("input").value));
+    if (rates.size === 1) [this.form.rate.value] = rates;
+    const each = () => "each its own";
+    this.say(this.form.rate, rates.size === 1 ? this.choices.rates : this.choices.rates.map(each));
+  }
+
+  others(method) {
+    const chosen = [];
+    if (method.momentum) chosen.push([method.momentum, this.choices.momenta[this.form.momentum.valueAsNumber]]);
+    if (method.decay) chosen.push([method.decay, method.decays[this.decayOf(method)]]);
+    return [...chosen.map(([symbol, value]) => `${symbol} = ${value}`), ...method.fixed].join(", ") || "none";
   }
 
   enter(surface) {
