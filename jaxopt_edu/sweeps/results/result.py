@@ -1,13 +1,16 @@
 """What a sweep found: its runs, and all that they can be turned into."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jaxopt_edu.sweeps.results import summary, tables
+from jaxopt_edu.sweeps.results import study, summary, tables, tracking
 from jaxopt_edu.sweeps.results.runs import Runs
+from jaxopt_edu.trackers import Tracker
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
     import xarray
 
@@ -100,3 +103,41 @@ class SweepResult(Runs):
             OSError: the folder is missing or cannot be written to.
         """
         tables.to_parquet(self, path)
+
+    def track(self, tracker: Callable[[str], Tracker]) -> None:
+        """Hand each run to a tracker of its own: its hyperparameters and seed, its curves, and how it ended.
+
+        A complete run has "finished", a pruned one was "interrupted", a diverged one has "failed".
+
+        Args:
+            tracker: called with each run's name, such as "07-adam-seed-1", which may be a file's; returns its
+                tracker, as `lambda name: jo.trackers.TensorBoard(f"runs/{name}")` does.
+
+        Raises:
+            TypeError: it is no function, or returns something else.
+        """
+        tracking.track(self, tracker)
+
+    def to_optuna(
+        self, storage: "str | optuna.storages.BaseStorage | None" = None, study_name: str | None = None
+    ) -> "optuna.Study":
+        """Write the sweep as a study of Optuna's, for its dashboard, importances and pictures.
+
+        A setting is a trial. Its parameters are the kind of optimizer and the numbers, as far as they vary;
+        their distributions span what was tried, on a logarithmic scale where that was spread so. The value is
+        the mean over the seeds, the intermediate values are the curve at ten steps at most. A pruned setting
+        is a pruned trial, a diverged one a failed trial. User attributes have the optimizer in words and each
+        seed's value.
+
+        Args:
+            storage: where to, such as "sqlite:///sweep.db"; None for memory.
+            study_name: what the study is called there; None for a name that Optuna makes up.
+
+        Returns:
+            The study.
+
+        Raises:
+            ImportError: optuna is not installed.
+            optuna.exceptions.DuplicatedStudyError: there is a study of that name.
+        """
+        return study.to_optuna(self, storage, study_name)

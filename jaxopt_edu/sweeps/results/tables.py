@@ -41,7 +41,7 @@ def columns(result: Runs) -> dict[str, np.ndarray]:
         "number": np.arange(n * seeds),
         "state": result.states.ravel().astype(object),
         "value": result.values().ravel(),
-        "optimizer": np.repeat(_kinds(result), seeds),
+        "optimizer": np.repeat(kinds_of(result), seeds),
         **{name: np.repeat(column, seeds) for name, column in numbers.items()},
         "seed": np.tile(np.array(result.seeds, np.int64), n),
         "steps": result.made.ravel().astype(np.int64),
@@ -107,7 +107,7 @@ def to_xarray(result: Runs) -> "xarray.Dataset":
         import xarray
     except ImportError:
         raise ImportError('to_xarray needs xarray: pip install "jaxopt-edu[results]"') from None
-    about = {"optimizer": _kinds(result), **hyperparameters_of(result)}
+    about = {"optimizer": kinds_of(result), **hyperparameters_of(result)}
     return xarray.Dataset(
         {
             **{
@@ -166,7 +166,8 @@ def to_parquet(result: Runs, path: str | os.PathLike[str]) -> None:
         parquet.write_table(table, file)
 
 
-def _kinds(result: Runs) -> np.ndarray:
+def kinds_of(result: Runs) -> np.ndarray:
+    """The kind of each setting's optimizer; str, shape (n,)."""
     kinds = np.empty(len(result.optimizers), object)
     for name, places in result.groups.items():
         kinds[places] = name

@@ -3,12 +3,9 @@
 The study's storage and dashboard work as ever, and a study in a database goes on where it stopped.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.distributions import as_distribution
@@ -22,17 +19,15 @@ from jaxopt_edu.core.quantiles import (
     RandInt,
     Uniform,
 )
-from jaxopt_edu.core.reading import describe, show
+from jaxopt_edu.core.reading import show
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.results.result import SweepResult
+from jaxopt_edu.sweeps.results.study import about, reports
 from jaxopt_edu.sweeps.space.settings import Factory, build
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
-
-# Each is a transaction of the database.
-REPORTS = 10
 
 
 def optimize(
@@ -175,18 +170,15 @@ def _check(study: "optuna.Study", result: SweepResult, trials: int) -> None:
 def _tell(study: "optuna.Study", trial: "optuna.Trial", result: SweepResult, setting: int) -> None:
     from optuna.trial import TrialState
 
-    values, states = result.values()[setting], result.states[setting]
-    trial.set_user_attr("optimizer", describe(result.optimizers[setting]))
-    trial.set_user_attr("values", [None if math.isnan(value) else value for value in values.tolist()])
+    for name, value in about(result, setting).items():
+        trial.set_user_attr(name, value)
+    states = result.states[setting]
     if (states == "DIVERGED").any():
-        trial.set_user_attr("diverged_at", int(result.made[setting][states == "DIVERGED"].min()))
         study.tell(trial, state=TrialState.PRUNED)
         return
-    curve = result.curve_of()[setting].astype(np.float64).mean(axis=0)
-    known = np.flatnonzero(np.isfinite(curve))
-    for place in known[np.unique(np.linspace(0, len(known) - 1, REPORTS).round().astype(int))]:
-        trial.report(float(curve[place]), int(result.evaluated_at[place]))
+    for step, value in reports(result, setting).items():
+        trial.report(value, step)
     if (states == "PRUNED").any():
         study.tell(trial, state=TrialState.PRUNED)
     else:
-        study.tell(trial, float(values.mean()))
+        study.tell(trial, float(result.values()[setting].mean()))
