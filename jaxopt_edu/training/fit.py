@@ -116,8 +116,8 @@ def fit(
         callback: called with a `Moment` every `every` steps; returning True ends the run.
         tracker: where numbers go every `every` steps, one of `jaxopt_edu.trackers` or a list of them: the
             means of the losses ("training_loss") and of the loss function's metrics since the last time, what
-            evaluate gave, and what follows a schedule. One that fails on the way is warned about and told
-            nothing more. With resume=True it goes on where the checkpoint is.
+            evaluate gave, what monitors measured, and what follows a schedule. One that fails on the way is
+            warned about and told nothing more. With resume=True it goes on where the checkpoint is.
         checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`; or an
             `OrbaxFolder`, which writes sharded arrays without gathering them.
         resume: go on from the newest checkpoint, if there is one (False: begin anew in an empty folder); a

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.evaluation import evaluation_params
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import any_process, placed, preempted
+from jaxopt_edu.processes import any_process, is_first, placed, preempted
 from jaxopt_edu.trackers import Tracker
 from jaxopt_edu.training.checkpoints import Checkpoints
 from jaxopt_edu.training.evaluation import check_evaluation, evaluation_of
@@ -97,11 +97,12 @@ class Session:
         steps, every = job.plan.steps, job.plan.every
         try:
             program = self._begin()
+            trackers = job.trackers if is_first() or not self.together else ()
             until = f"at the end of this stretch of {every} steps"
             with (
                 progress_bar(job.progress, steps, recorder.steps) as report,
                 signals_wait("fit", until) as pending,
-                tracked(job.trackers, job.transform) as tracking,
+                tracked(trackers, job.transform) as tracking,
             ):
                 tracking.start(None if job.resume is False else recorder.steps)
 

@@ -12,7 +12,6 @@ from jaxopt_edu.core.arguments import kind_of
 from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.naming import hyperparameters, is_number
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.processes import is_first
 from jaxopt_edu.trackers.protocol import Outcome, Tracker, described
 from jaxopt_edu.training.best import TRAINING_LOSS
 from jaxopt_edu.training.history import History
@@ -39,13 +38,13 @@ def tracked(trackers: Sequence[Tracker], optimizer: Optimizer) -> Iterator["Trac
     """Close the trackers of a run however it ends.
 
     Args:
-        trackers: where its numbers go; on several processes those of the first.
+        trackers: where its numbers go.
         optimizer: the run's.
 
     Yields:
         What is to be told how the run goes, and of its end if it came there.
     """
-    tracking = Tracking(trackers if is_first() else (), optimizer)
+    tracking = Tracking(trackers, optimizer)
     try:
         yield tracking
     except BaseException as error:
@@ -135,7 +134,8 @@ def numbers_of(history: History, losses: np.ndarray) -> dict[str, float]:
 
     Returns:
         "training_loss" and the loss function's scalar metrics, means over these steps, and what evaluate
-        gave. A metric of a name that evaluate gives too has "training_" before it.
+        gave. A metric of a name that evaluate gives too has "training_" before it. What monitors have
+        measured, as far as there are numbers, as "update_ratio/dense.kernel".
 
     >>> history = History(
     ...     np.array([4.0, 2.0, 1.0]), {"accuracy": np.array([0.0, 0.5, 0.75])}, np.array([3]),
@@ -150,7 +150,18 @@ def numbers_of(history: History, losses: np.ndarray) -> dict[str, float]:
         since[f"training_{name}" if name in last else name] = values[len(history.losses) - len(losses) :]
     with np.errstate(all="ignore"):  # the mean of infinities of both signs is NaN, and that is all right
         means = {name: _mean(values) for name, values in since.items()}
-    return _scalars(means) | _scalars(last)
+    return _scalars(means) | _scalars(last) | _measured(history)
+
+
+def _measured(history: History) -> dict[str, float]:
+    if history.readings is None:
+        return {}
+    return {
+        f"{quantity}/{layer}": value
+        for quantity, rows in history.readings.values.items()
+        for layer, value in zip(history.readings.layers, rows[-1].tolist(), strict=True)
+        if not np.isnan(value)
+    }
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

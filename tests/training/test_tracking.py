@@ -86,6 +86,21 @@ def test_what_follows_a_schedule_is_told_as_it_is_in_force():
     np.testing.assert_allclose(rates, [schedule(step) for step in (4, 8, 10)], rtol=1e-6)
 
 
+def test_what_monitors_measure_is_told_by_layer():
+    tracker = Told()
+    readings = fit(jo.monitor(jo.sgd(0.25)), tracker=tracker, evaluate=None).history.readings
+    assert readings is not None
+    (layer,) = readings.layers
+    logs = tracker.calls[1:-1]
+    assert [step for _, step, _ in logs] == readings.steps.tolist()
+    for row, (_, _, numbers) in enumerate(logs):
+        measured = {f"{name}/{layer}": values[row, 0] for name, values in readings.values.items()}
+        known = {name: value for name, value in measured.items() if not np.isnan(value)}
+        assert {name: value for name, value in numbers.items() if "/" in name} == known
+        assert len(known) > 4
+        assert f"below_eps/{layer}" not in known  # descent has no eps
+
+
 @pytest.mark.parametrize("moment", ["log", "close"])
 def test_a_tracker_that_fails_is_warned_about_once_and_the_run_goes_on(moment):
     broken, sound = Told(fails=moment), Told()

@@ -81,6 +81,7 @@ def clip(limit):
     return optax.clip(limit)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* is experimental")
 def test_importances_and_pictures(result):
     study = result.to_optuna()
