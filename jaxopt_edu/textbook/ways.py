@@ -10,6 +10,9 @@ from jaxopt_edu.problems import bowl
 from jaxopt_edu.textbook.measures import crossings, distances, path_lengths, stays_at_most
 from jaxopt_edu.textbook.runs import on_surface
 
+BOWL = np.array([0.1, 2.0])
+"""The curvatures of the bowl, x²/20 + y², along x and y."""
+
 
 class Ways(NamedTuple):
     """Of the way until the distance to the minimum is divided by a number, and stays so.

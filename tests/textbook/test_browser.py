@@ -130,6 +130,17 @@ def test_the_book_is_whole_and_small(book):
         assert found["verdict"] in ("holds", "depends", "fails")
 
 
+def test_the_same_quantity_has_one_number_wherever_it_stands(book):
+    found = {name: each["data"] for name, each in json.loads((book / "data.json").read_text("utf-8")).items()}
+    assert found["straight-path"]["SGD"] == found["zigzag"]["best"]["SGD"]
+    millionth = np.isclose(found["needs-no-learning-rate"]["epsilons"], 1e-6)
+    in_own_units = np.isclose(found["units"]["scales"], 1)
+    by_epsilon = np.array(found["needs-no-learning-rate"]["steps"]["Adadelta"])[millionth][0]
+    by_scale = np.array(found["units"]["steps"]["Adadelta"])[:, in_own_units][:, 0]
+    np.testing.assert_array_equal(by_epsilon, by_scale)
+    assert found["best-pair"]["best_in_theory"]["factor"] == pytest.approx(0.635, abs=1e-3)
+
+
 def check_figures(page, width):
     """Nothing is wider than its place, and maps keep their proportions."""
     page.set_viewport_size({"width": width, "height": 1000})

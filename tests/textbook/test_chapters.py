@@ -1,5 +1,6 @@
 """The chapters are whole and in order."""
 
+import ast
 import inspect
 import itertools
 
@@ -54,3 +55,17 @@ def test_equations_become_mathml(chapter):
     for latex in chapter.equations:
         # What the converter does not know it passes on with its backslash.
         assert "\\" not in convert(latex)
+
+
+@pytest.mark.parametrize(
+    ("slug", "roots", "divisions"), [("rmsprop", 1, 1), ("adadelta", 1, 1), ("adam", 1, 3)]
+)
+def test_the_operations_counted_are_those_of_the_rule_shown(slug, roots, divisions):
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.slug == slug]
+    code = list(ast.walk(ast.parse(inspect.getsource(chapter.pages[0].rule))))
+    called = [node.func.id for node in code if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    divided = sum(isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) for node in code)
+    assert (called.count("squared_root"), called.count("divide") + divided) == (roots, divisions)
+    words = " ".join(chapter.costs.split())
+    assert "one root" in words
+    assert ("one division", "three divisions")[divisions > 1] in words

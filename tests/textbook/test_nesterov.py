@@ -67,6 +67,10 @@ def test_limits_of_stability_are_those_of_theory(seed):
         # double root, η = 0.027, the swing is slower than the run is long.
         stable = (theory < 0.99) & (np.array(data["learning_rates"]) > 0.05)
         np.testing.assert_allclose(measured[stable], theory[stable], atol=0.006)
+    # Half of momentum's at α = 0.5, a third at 1: what is known to a step of 0.04 is known to 2 % here.
+    momenta, limit = np.array(data["momenta"]), data["limits_times_L"]
+    ratio = np.array(limit["Nesterov"]) / np.array(limit["Momentum"])
+    np.testing.assert_allclose(ratio, 1 / (1 + 2 * momenta), rtol=0.06)
     assert finding.verdict == "fails"
 
 

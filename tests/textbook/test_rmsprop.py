@@ -19,6 +19,8 @@ def test_a_burst_is_forgotten_when_theory_says(seed, size):
     # Forgotten, but after several times 1/(1 − ρ): theory has 3.3 times for a burst of 30.
     assert recovered["RMSProp"] > 3 * finding.data["memory"]
     assert finding.verdict == "depends"
+    # One claim, one verdict.
+    assert ";" not in finding.claim
 
 
 def test_without_noise_theory_is_exact():

@@ -30,9 +30,9 @@ to grow**, and it is chosen without knowing the problem.
     pages=(sys.modules[adadelta.__module__],),
     experiments=(root_of_epsilon, units, one_for_all),
     costs="""
-Two numbers of memory for each parameter, as much as Adam; two roots and a division. It starts slowly: at the
-default ε its first steps are a few thousandths long. What has to be tuned is ε, or η on top of it; they do
-much the same.
+Two numbers of memory for each parameter, as much as Adam; one root, of a quotient, and one division. It
+starts slowly: at the default ε its first steps are a few thousandths long. What has to be tuned is ε, or
+η on top of it; they do much the same.
 """,
     use="""
 Use it to reproduce papers that did. Its idea, steps that carry the parameters' units, is worth knowing, and

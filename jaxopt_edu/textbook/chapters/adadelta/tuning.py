@@ -15,7 +15,7 @@ from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all
 SURFACES = (problems.bowl, problems.booth, problems.beale, problems.rosenbrock, problems.himmelblau)
 
 
-def units(seed: int = 0, *, starts: int = 8, steps: int = 10_000) -> Finding:
+def units(seed: int = 0, *, starts: int = 16, steps: int = 12_000) -> Finding:
     """Whether Adadelta takes as many steps when the parameters are measured in other units.
 
     Args:

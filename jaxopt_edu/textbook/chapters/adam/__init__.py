@@ -34,9 +34,9 @@ scale along both, and there Adam has nothing to divide out.
     pages=(sys.modules[adam.__module__],),
     experiments=(angles, first_steps, does_correction_matter, counterexample, rare_gradients),
     costs="""
-Two numbers of memory for each parameter, a root and two divisions. η has to be tuned and has to fall at the
-end of training; β₁ and β₂ seldom, unless batches are small and rare examples matter: then β₂ has to remember
-long enough to have seen one.
+Two numbers of memory for each parameter, one root and three divisions. η has to be tuned and has to fall
+at the end of training; β₁ and β₂ seldom, unless batches are small and rare examples matter: then β₂ has
+to remember long enough to have seen one.
 """,
     use="""
 Use it where parameters differ in scale (embeddings, attention, anything deep and not normalised) and where

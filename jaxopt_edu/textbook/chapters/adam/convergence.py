@@ -70,15 +70,15 @@ def counterexample(
         verdict="holds" if converges else "fails" if average["Adam, β₂ = 0.999"] > 0.1 * worst else "depends",
         measured=(
             f"With β₂ = {short:.3g} Adam ends at {ends['Adam']:+.2f} on average over the last tenth, where "
-            f"−1 is best and +1 worst. Its average regret is {average['Adam']:.3f}; that of the worst point "
-            f"is 2(C − 2)/3 = {worst:.3f}. AMSGrad ends at {ends['AMSGrad']:+.2f} with a regret of "
-            f"{average['AMSGrad']:.3f}. With the default β₂ = 0.999 Adam ends at "
-            f"{ends['Adam, β₂ = 0.999']:+.2f}, too."
+            f"−1 is best and +1 worst. Its average regret is {average['Adam']:.3f}; that of the worst "
+            f"point, with C the rare gradient of {large:g}, is 2(C − 2)/3 = {worst:.3f}. AMSGrad ends at "
+            f"{ends['AMSGrad']:+.2f} with a regret of {average['AMSGrad']:.3f}. With the default β₂ = 0.999 "
+            f"Adam ends at {ends['Adam, β₂ = 0.999']:+.2f}, too."
         ).replace("-", "−"),
         setting=(
-            f"Reddi et al. 2018, theorem 1: round t costs {large:g} x if t mod 3 = 1 and −x otherwise, x in "
-            f"[−1, 1], projected; β₁ = 0, η = {RATE:g}/√t; {steps:,} rounds from {len(first)} starts (seed "
-            f"{seed}), median and 80 % of the average regret so far."
+            f"Reddi et al. 2018, theorem 1: round t costs C x, C = {large:g}, if t mod 3 = 1 and −x "
+            f"otherwise, x in [−1, 1], projected; β₁ = 0, η = {RATE:g}/√t; {steps:,} rounds from "
+            f"{len(first)} starts (seed {seed}), median and 80 % of the average regret so far."
         ),
         data=plain(
             {

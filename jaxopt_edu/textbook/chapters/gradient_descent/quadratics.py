@@ -19,9 +19,7 @@ from jaxopt_edu.textbook.measures import (
 from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
 from jaxopt_edu.textbook.runs import on_surface, random_starts, surface_paths
 from jaxopt_edu.textbook.theory import sgd_contraction, steps_to_shrink
-
-BOWL = np.array([0.1, 2.0])
-"""The curvatures of the bowl, x²/20 + y², along x and y."""
+from jaxopt_edu.textbook.ways import BOWL
 
 
 def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> Finding:

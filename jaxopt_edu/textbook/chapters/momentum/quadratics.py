@@ -17,6 +17,7 @@ from jaxopt_edu.textbook.quadratics import (
 )
 from jaxopt_edu.textbook.runs import on_surface, random_starts
 from jaxopt_edu.textbook.theory import best_momentum, momentum_contraction, sgd_contraction, steps_to_shrink
+from jaxopt_edu.textbook.ways import BOWL
 
 
 def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
@@ -99,7 +100,6 @@ def best_pair(seed: int = 0, *, starts: int = 4, steps: int = 200) -> Finding:
     Returns:
         The factor on the distance at a step for every (η, α), beside the spectral radius.
     """
-    curvatures = np.array([0.1, 2.0])
     rates, kept = np.linspace(0.04, 2.0, 50), np.linspace(0, 0.98, 50)
     runs = on_surface(
         problems.bowl,
@@ -109,14 +109,14 @@ def best_pair(seed: int = 0, *, starts: int = 4, steps: int = 200) -> Finding:
     )
     factors = np.median(contraction(distances(runs.params, (0.0, 0.0))), axis=1)
     factors = factors.reshape(len(kept), len(rates))
-    theory = momentum_contraction(rates, kept[:, None], curvatures)
+    theory = momentum_contraction(rates, kept[:, None], BOWL)
     row, column = np.unravel_index(factors.argmin(), factors.shape)
     found = (float(rates[column]), float(kept[row]))
-    best = best_momentum(curvatures)
+    best = best_momentum(BOWL)
     optimum = float(np.sqrt(best[1]))
     at_09 = float(factors[np.abs(kept - 0.9).argmin()].min())
-    without = float(2 / curvatures.sum())
-    alone = float(sgd_contraction(without, curvatures))
+    without = float(2 / BOWL.sum())
+    alone = float(sgd_contraction(without, BOWL))
     wanted = ((1 + np.sqrt(0.9)) / (1 - np.sqrt(0.9))) ** 2
     disagreement = float(np.median(np.abs(factors - theory)))
     return Finding(
@@ -126,9 +126,9 @@ def best_pair(seed: int = 0, *, starts: int = 4, steps: int = 200) -> Finding:
         measured=(
             f"On the bowl, κ = 20, the fastest of {factors.size} pairs is η = {found[0]:.2f}, α = "
             f"{found[1]:.2f}, with a factor of {factors.min():.3f} a step; theory says η = {best[0]:.2f}, α "
-            f"= {best[1]:.2f} and {optimum:.3f}. The best momentum with α = 0.9 has {at_09:.3f}, the best "
-            f"SGD {alone:.3f}: here α = 0.9 is {'worse' if at_09 > alone else 'better'} than none. It is "
-            f"theory's best for κ = {wanted:.0f}."
+            f"= {best[1]:.2f} and {optimum:.3f}. The best momentum with α = 0.9 has {at_09:.3f} (theory: √α "
+            f"= {np.sqrt(0.9):.3f}), the best SGD, at η = {without:.2f}, {alone:.3f}: here α = 0.9 is "
+            f"{'worse' if at_09 > alone else 'better'} than none. It is theory's best for κ = {wanted:.0f}."
         ),
         setting=(
             f"The bowl x²/20 + y²; {len(rates)} learning rates × {len(kept)} momenta, {steps} steps, the "

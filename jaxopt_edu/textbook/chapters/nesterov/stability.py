@@ -17,9 +17,7 @@ from jaxopt_edu.textbook.theory import (
     nesterov_contraction,
     sgd_contraction,
 )
-
-BOWL = np.array([0.1, 2.0])
-"""The curvatures of the bowl, x²/20 + y², along x and y."""
+from jaxopt_edu.textbook.ways import BOWL
 
 
 def limits(seed: int = 0, *, steps: int = 300) -> Finding:
@@ -57,9 +55,10 @@ def limits(seed: int = 0, *, steps: int = 300) -> Finding:
         measured=(
             f"It diverges at a smaller η. At α = {momenta[usual]:.2f} momentum is stable up to ηL = "
             f"{measured['Momentum'][usual]:.2f} and Nesterov up to {measured['Nesterov'][usual]:.2f}, less "
-            f"than SGD's 2; theory says {theory['Momentum'][usual]:.2f} and {theory['Nesterov'][usual]:.2f}. "
-            f"Within its limit it damps better: with α = 0.9 its best factor on the bowl is "
-            f"{floor['Nesterov']:.3f} a step, momentum's {floor['Momentum']:.3f} whatever η is."
+            f"than SGD's 2; theory says {theory['Momentum'][usual]:.2f} and "
+            f"{theory['Nesterov'][usual]:.2f}, the latter 1/(1 + 2α) of the former. Within its limit it "
+            f"damps better: with α = 0.9 its best factor on the bowl is {floor['Nesterov']:.3f} a step, "
+            f"momentum's {floor['Momentum']:.3f} whatever η is (theory: √α = {np.sqrt(0.9):.3f})."
         ),
         setting=(
             f"The bowl x²/20 + y², L = 2, from one start (seed {seed}; the limits do not depend on it); "

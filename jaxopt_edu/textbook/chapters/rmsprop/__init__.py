@@ -15,10 +15,10 @@ CHAPTER = Chapter(
 AdaGrad divides by everything it has ever seen. Its sum of squares only grows, so one bad stretch of training
 (a burst of large gradients, an unlucky start) shortens all the steps that follow.
 
-RMSProp keeps a *moving average* of the squares instead. At each step the old average is worth a little less,
-ρ of what it was; after about 1/(1 − ρ) steps a gradient of ordinary size no longer counts. Dividing by the
-root of that average leaves a number near one: **each coordinate moves by about η a step, whatever the size of
-its gradient.**
+RMSProp keeps a *moving average* of the squares instead. At each step the old average is worth a little
+less, ρ of what it was: after 1/(1 − ρ) steps a gradient still has 1/e = 0.37 of its first weight, after
+three times as many a twentieth. Dividing by the root of that average leaves a number near one: **each
+coordinate moves by about η a step, whatever the size of its gradient.**
 
 That is its strength, for a flat coordinate goes as fast as a steep one. It is its weakness, too. Near the
 minimum, where the gradients get small, the average gets small with them, and the steps do not.
@@ -30,7 +30,7 @@ minimum, where the gradients get small, the average gets small with them, and th
     pages=(sys.modules[rmsprop.__module__],),
     experiments=(settling, hovering_in_noise),
     costs="""
-One number of memory for each parameter; a square, a root and a division. η has to be tuned, and has to fall
+One number of memory for each parameter; one root and one division. η has to be tuned, and has to fall
 at the end of training; ρ rarely needs a touch. The first step is η/√(1 − ρ) long, ten times η at ρ = 0.99:
 Adam repairs that.
 """,
