@@ -71,6 +71,7 @@ __version__ = "0.2.0.dev0"
 # asked for; type checkers read the imports here, and the table below says the same to Python.
 if TYPE_CHECKING:
     from jaxopt_edu import plots, problems, schedules, sweeps, trackers, training
+    from jaxopt_edu.diagnosis import Diagnosis, diagnose
     from jaxopt_edu.losses import cast, micro_batches, mixed_precision
     from jaxopt_edu.rates import RateTest, rate_ramp, rate_test
     from jaxopt_edu.storage import load, save
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
 
 _MODULES = {"plots", "problems", "schedules", "sweeps", "trackers", "training"}
 _NAMES = {
+    "diagnosis": "Diagnosis diagnose",
     "losses": "cast micro_batches mixed_precision",
     "rates": "RateTest rate_ramp rate_test",
     "storage": "load save",
@@ -114,6 +116,7 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "Diagnosis",
     "FitResult",
     "Optimizer",
     "RateTest",
@@ -139,6 +142,7 @@ __all__ = [
     "compensated",
     "core",
     "describe",
+    "diagnose",
     "dog",
     "evaluation_params",
     "fit",

@@ -9,6 +9,8 @@ WITHOUT: dict[str, str] = {
         [
             "FitResult",
             "RateTest",
+            "Diagnosis",
+            "Finding",
             "Readings",
             "SweepResult",
             "Best",

@@ -25,6 +25,7 @@ class Other:
 
 
 ADAM = jo.adam()
+MONITORED = jo.monitor(ADAM)
 KEY = jax.random.key(0)
 WRONG: dict[str, Any] = {
     "None": None,
@@ -64,6 +65,9 @@ def numbers_of(factory):
 
 
 POINTS = np.linspace(1.0, 2.0, 12).reshape(3, 4)
+READ = jo.readings(
+    MONITORED, MONITORED.update(jnp.ones(()), MONITORED.init(jnp.ones(())), jnp.ones(()))[1], jnp.ones(())
+)
 LIMITS: dict[str, set[str]] = {
     "threshold": COUNT | OPTIONAL | {"negative"},
     "top": COUNT | OPTIONAL | {"negative"},
@@ -134,13 +138,15 @@ ROWS: dict[str, Row] = {
     ),
     "readings": Row(
         jo.readings,
-        {"optimizer": jo.monitor(ADAM), "state": jo.monitor(ADAM).init(jnp.ones(())), "params": jnp.ones(())},
+        {"optimizer": MONITORED, "state": MONITORED.init(jnp.ones(())), "params": jnp.ones(())},
         {"state": ANY, "params": ANY},
     ),
     "mars": Row(jo.mars, {"optimizer": ADAM}, numbers_of(jo.mars)),
     "compensated": Row(jo.compensated, {"optimizer": ADAM}),
     "packed": Row(jo.packed, {"optimizer": ADAM}),
     "half_state": Row(jo.half_state, {"optimizer": ADAM, "key": KEY}),
+    # jaxopt_edu.diagnosis
+    "diagnose": Row(jo.diagnose, {"record": READ, "optimizer": ADAM}, {"optimizer": OPTIONAL}),
     # jaxopt_edu.schedules
     "constant": Row(schedules.constant, {"value": 0.5}, {"value": FINITE}),
     "linear": Row(
@@ -340,6 +346,7 @@ ROWS: dict[str, Row] = {
         },
         {**PLOTTED, "start": OPTIONAL},
     ),
+    "plots.layers": Row(plots.layers, {"record": READ, "what": "gradient"}, PLOTTED),
     "plots.rate_test": Row(
         plots.rate_test,
         {"rates": [0.1, 0.2, 0.3, 0.4], "losses": POINTS},
@@ -380,6 +387,7 @@ SLOW = {
     "parallel",
     "sensitivity",
     "paths",
+    "plots.layers",
     "plots.rate_test",
     "plots.schedules",
     "animate",

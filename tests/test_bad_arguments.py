@@ -11,12 +11,23 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import core, optimizers, plots, problems, schedules, sweeps, trackers, training, wrappers
+from jaxopt_edu import (
+    core,
+    diagnosis,
+    optimizers,
+    plots,
+    problems,
+    schedules,
+    sweeps,
+    trackers,
+    training,
+    wrappers,
+)
 from jaxopt_edu.optimizers import OPTIMIZERS
 from tests.other_public_names import WITHOUT
 from tests.public_functions import ADAM, KEY, ROWS, SLOW, WRONG, called, check_line, numbers_of
 
-PUBLIC = (jo, core, optimizers, schedules, wrappers, trackers, training, sweeps, problems, plots)
+PUBLIC = (jo, core, optimizers, schedules, wrappers, trackers, training, diagnosis, sweeps, problems, plots)
 
 
 def public():

@@ -26,7 +26,7 @@ LAYERS = (
     {"problems", "recipes"},
     {"training"},
     {"losses"},
-    {"plots"},
+    {"plots", "diagnosis"},
     {"sweeps"},
     {"race", "rates"},
     {"textbook"},

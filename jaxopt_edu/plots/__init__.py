@@ -10,6 +10,7 @@ from jaxopt_edu.plots.drawing.animation import Animation
 from jaxopt_edu.plots.drawing.style import Style, save, styles
 from jaxopt_edu.plots.film.animate import animate, frame_count
 from jaxopt_edu.plots.heat_map import heat_map
+from jaxopt_edu.plots.layers import layers
 from jaxopt_edu.plots.parallel import parallel
 from jaxopt_edu.plots.paths import paths
 from jaxopt_edu.plots.rate_test import rate_test
@@ -24,6 +25,7 @@ __all__ = [
     "curves",
     "frame_count",
     "heat_map",
+    "layers",
     "parallel",
     "paths",
     "rate_test",

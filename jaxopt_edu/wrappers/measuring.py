@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_edu.core.chaining import ChainStep
 from jaxopt_edu.core.composition import Composition
@@ -149,7 +150,9 @@ def measures(
 
 def covered(update: Any, state: Any, params: Any) -> list[bool]:
     """Of which leaves it can be seen whether ε rules, in the tree's order."""
-    found = {path for root in _roots(update, state, state) for path in root.arrays}
+    found: set[Any] = set()
+    # Of the shapes alone: nothing is computed, nor moved to a device.
+    jax.eval_shape(lambda state: [found.update(root.arrays) for root in _roots(update, state, state)], state)
     return [path in found for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
 
 
@@ -204,6 +207,6 @@ def _roots(update: Any, before: Any, after: Any) -> Iterator[_RootArrays]:
         if (root := ROOTS.get(function.factory)) is not None:
             values = function.values(update.keywords, before)
             t = next_count(before.count)
-            correction = jnp.int32(1) if root.decay is None else WeightSum(values[root.decay], t)
+            correction = np.int32(1) if root.decay is None else WeightSum(values[root.decay], t)
             paths = jax.tree_util.tree_flatten_with_path(getattr(after, root.field))[0]
             yield _RootArrays(dict(paths), values["eps"], correction)

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from jaxopt_edu.core.arguments import named
+from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.composition import composition_of, member_names, members
 from jaxopt_edu.core.foreign import checked_transform
 from jaxopt_edu.core.partitioning import PartitionStep
@@ -81,6 +82,34 @@ def readings(optimizer: optax.GradientTransformation, state: Any, params: Any) -
         )
     values = {name: np.concatenate([part.values[name] for part in parts], axis=1) for name in QUANTITIES}
     return Readings(parts[0].steps, tuple(layers), values)
+
+
+def as_readings(owner: str, record: Any) -> Readings:
+    """The readings in what `fit` returned, or in its history.
+
+    Args:
+        owner: the function's name, for the error.
+        record: either, or the readings themselves.
+
+    Returns:
+        One reading at least.
+
+    Raises:
+        TypeError: record is something else.
+        ValueError: there are no readings.
+    """
+    record = getattr(record, "history", record)
+    readings = getattr(record, "readings", record)
+    if readings is None:
+        raise ValueError(f"{owner}: record has no readings; train with monitor(optimizer), which makes them.")
+    if not isinstance(readings, Readings):
+        raise TypeError(
+            f"{owner}: record = {short(readings)} is no readings; give what fit returned for a "
+            "monitor(optimizer), its history, or readings(optimizer, state, params)."
+        )
+    if not len(readings.steps):
+        raise ValueError(f"{owner}: record has no readings yet; they begin with the first step.")
+    return readings
 
 
 def is_monitored(optimizer: optax.GradientTransformation) -> bool:

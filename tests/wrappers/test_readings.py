@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxopt_edu as jo
@@ -76,3 +77,10 @@ def test_what_cannot_be_read_is_told_in_one_line():
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
     with pytest.raises(ValueError, match="readings: the state is a stack of 2; read one of them"):
         jo.readings(opt, stacked, PARAMS)
+
+
+def test_reading_moves_nothing_to_a_device():
+    opt = jo.monitor(jo.chain(jo.lift(optax.clip)(1.0), jo.half_state(jo.adam(), jax.random.key(0))))
+    state = opt.init(PARAMS)
+    with jax.transfer_guard("disallow"):
+        jo.readings(opt, state, PARAMS)
