@@ -49,12 +49,13 @@ def digested(digest: Any, leaves: list[Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def program_fingerprint(function: Callable[..., Any], *arguments: Any) -> str:
+def program_fingerprint(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> str:
     """A hash of what a function computes: its traced program, and the constants that it closes over.
 
     Args:
         function: a function that JAX can trace.
         *arguments: what it is called with; shapes are enough.
+        **keywords: likewise, by name.
 
     Returns:
         16 hexadecimal digits. Two functions of equal programs have the same, whatever they are called; a leaf
@@ -64,9 +65,9 @@ def program_fingerprint(function: Callable[..., Any], *arguments: Any) -> str:
     if treedef == jax.tree.structure(0):
         leaves, treedef = [], None
 
-    def call(leaves: list[Any], *arguments: Any) -> Any:
-        return (function if treedef is None else jax.tree.unflatten(treedef, leaves))(*arguments)
+    def call(leaves: list[Any], *arguments: Any, **keywords: Any) -> Any:
+        return (function if treedef is None else jax.tree.unflatten(treedef, leaves))(*arguments, **keywords)
 
-    program = jax.make_jaxpr(call)(leaves, *arguments)
+    program = jax.make_jaxpr(call)(leaves, *arguments, **keywords)
     text = re.sub(r" at 0x[0-9a-f]+", "", str(program.jaxpr))
     return hashlib.sha256((text + fingerprint((program.consts, leaves))).encode()).hexdigest()[:16]

@@ -78,7 +78,7 @@ RATED: dict[str, Any] = {"loss_fn": loss, "params_or_init": jnp.ones(()), "optim
 RATES: dict[str, set[str]] = {
     "params_or_init": {"NaN"},
     **dict.fromkeys(("low", "high", "num", "steps", "seeds", "smooth"), COUNT),
-    **dict.fromkeys(("data", "name", "progress"), OPTIONAL),
+    **dict.fromkeys(("data", "loss_key", "name", "progress"), OPTIONAL),
     "batch_size": OPTIONAL | COUNT,
     "model_state": ANY,
 }
@@ -233,6 +233,7 @@ ROWS: dict[str, Row] = {
             "seconds": COUNT | OPTIONAL,
             "batch_size": COUNT | OPTIONAL,
             "key": OPTIONAL,
+            "loss_key": OPTIONAL,
             "model_state": ANY,
             "state": OPTIONAL,
             "first_batch": COUNT,
@@ -278,6 +279,7 @@ ROWS: dict[str, Row] = {
             "steps": COUNT,
             "seeds": COUNT,
             "batch_size": OPTIONAL | COUNT,
+            "loss_key": OPTIONAL,
             "model_state": ANY,
             "evaluate": OPTIONAL,
             "every": OPTIONAL | COUNT,

@@ -71,7 +71,7 @@ def checked_path(owner: str, name: str, value: Any, what: str = "a file") -> Pat
     return Path(os.fsdecode(value))
 
 
-def checked_function(owner: str, name: str, function: Any, *arguments: str) -> None:
+def checked_function(owner: str, name: str, function: Any, *arguments: str, **keywords: str) -> None:
     """Refuse what cannot be called with so many arguments.
 
     Args:
@@ -79,18 +79,20 @@ def checked_function(owner: str, name: str, function: Any, *arguments: str) -> N
         name: the argument's name, for the error.
         function: what was given.
         *arguments: what it will be called with.
+        **keywords: likewise, by name.
 
     Raises:
         TypeError: it is no function, or takes other arguments.
     """
-    call = f"{name.removesuffix('_fn')}({', '.join(arguments)})"
+    given = [*arguments, *(f"{key}={value}" for key, value in keywords.items())]
+    call = f"{name.removesuffix('_fn')}({', '.join(given)})"
     if not callable(function):
         raise TypeError(
             f"{owner}: {name} = {short(function)} is {kind_of(function)}, not a function; it is called as "
             f"{call}."
         )
     try:
-        inspect.signature(function).bind(*arguments)
+        inspect.signature(function).bind(*arguments, **keywords)
     except TypeError as error:
         raise TypeError(
             f"{owner}: {name} is called as {call}, but its signature does not allow that: {error}."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 
@@ -41,6 +42,7 @@ def rate_test(
     seeds: int | Sequence[int] = 5,
     batch_size: int | None = None,
     replacement: bool = False,
+    loss_key: jax.Array | None = None,
     model_state: Any = None,
     name: str | None = None,
     smooth: float = 0.1,
@@ -69,6 +71,7 @@ def rate_test(
             `sweep`.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         replacement: draw each example independently, instead of each once an epoch.
+        loss_key: a `jax.random` key for a loss with noise of its own, as for `sweep`.
         model_state: pytree that the loss function updates, the same for all runs at the start.
         name: which number of the optimizer is varied, as `jo.core.settings` names them ("peak" inside a
             schedule: "learning_rate.peak"); None for its learning rate.
@@ -115,6 +118,7 @@ def rate_test(
             seeds=seeds,
             batch_size=batch_size,
             replacement=replacement,
+            loss_key=loss_key,
             model_state=model_state,
             metric=TRAINING_LOSS,
             keep=0,
@@ -147,6 +151,7 @@ def rate_ramp(
     seeds: int | Sequence[int] = 5,
     batch_size: int | None = None,
     replacement: bool = False,
+    loss_key: jax.Array | None = None,
     model_state: Any = None,
     name: str | None = None,
     smooth: float = 0.1,
@@ -173,6 +178,7 @@ def rate_ramp(
         seeds: a number of seeds (0, 1, …), or the seeds themselves, each a run of its own.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         replacement: draw each example independently, instead of each once an epoch.
+        loss_key: a `jax.random` key for a loss with noise of its own, as for `sweep`.
         model_state: pytree that the loss function updates, the same for all runs at the start.
         name: which number of the optimizer grows, as `jo.hyperparameters` names them; None for its learning
             rate.
@@ -216,6 +222,7 @@ def rate_ramp(
             seeds=seeds,
             batch_size=batch_size,
             replacement=replacement,
+            loss_key=loss_key,
             model_state=model_state,
             metric=TRAINING_LOSS,
             keep=1,

@@ -16,7 +16,7 @@ from jaxopt_edu.core.checks import check_parameters, checked_whole
 from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.sweeps.engine.lanes import RUNS, evaluation_of
-from jaxopt_edu.sweeps.engine.plan import same_for_all
+from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, same_for_all
 from jaxopt_edu.sweeps.engine.split import split_init
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import TRAINING_LOSS
@@ -222,24 +222,23 @@ def folder(path: Any, resume: bool) -> Path | None:
     return checked_path("sweep", "path", path, "a folder").absolute()
 
 
-def check_loss(loss_fn: Callable[..., Any], evaluate: Any, params: Any, model_state: Any, batch: Any) -> None:
+def check_loss(plan: Plan, params: Any) -> None:
     """Refuse a loss function that gives no loss.
 
     Args:
-        loss_fn: a pytree function.
-        evaluate: a pytree function; None for none.
+        plan: the sweep.
         params: the parameters' shapes.
-        model_state: the model's; None for a model without.
-        batch: a batch's shapes.
 
     Raises:
         TypeError: it gives anything but a real number and a dict of them.
         ValueError: a metric has a name that is taken.
     """
-    traced = objective(loss_fn, stateful=model_state is not None)
+    with named("sweep"):
+        batch = batch_shapes(plan)
+    traced = objective(plan.loss_fn, stateful=plan.stateful)
     with named("sweep", *BEGINNINGS):
-        _, outcome = jax.eval_shape(traced, params, model_state, batch)
-    evaluated = _evaluated(evaluate, params, model_state)
+        _, outcome = jax.eval_shape(traced, params, plan.model_state, batch, plan.loss_key)
+    evaluated = _evaluated(plan.evaluate, params, plan.model_state)
     for name, value in outcome.metrics.items():
         if name in evaluated:
             raise ValueError(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxopt_edu.core.arguments import checked_flag, checked_function, named, optional
+from jaxopt_edu.core.arguments import checked_flag, checked_function, optional
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
@@ -18,7 +18,7 @@ from jaxopt_edu.sweeps import arguments
 from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
-from jaxopt_edu.sweeps.engine.plan import Plan, batch_shapes, evaluation_steps, specification
+from jaxopt_edu.sweeps.engine.plan import Plan, evaluation_steps, specification
 from jaxopt_edu.sweeps.engine.program import release_programs
 from jaxopt_edu.sweeps.engine.worker import StoppedError
 from jaxopt_edu.sweeps.folder.archive import is_whole, write_result
@@ -28,6 +28,7 @@ from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import Mode
+from jaxopt_edu.training.arguments import check_loss_call, checked_key
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.signals import signals_wait, stop
@@ -47,6 +48,7 @@ def sweep(
     seeds: int | Sequence[int] = 1,
     batch_size: int | None = None,
     replacement: bool = False,
+    loss_key: jax.Array | None = None,
     model_state: Any = None,
     evaluate: Callable[..., Any] | None = None,
     every: int | None = None,
@@ -87,6 +89,8 @@ def sweep(
             `fold_in(key(s), 0)` and its batches with `fold_in(key(s), 1)`.
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         replacement: draw each example independently, instead of each once an epoch.
+        loss_key: a `jax.random` key for a loss with noise of its own, such as dropout, as for `fit`. Seed s
+            has `fold_in(loss_key, s)`; within a seed every optimizer meets the same noise.
         model_state: pytree that the loss function updates, the same for all runs at the start.
         evaluate: `evaluate(params)`, or `evaluate(params, model_state)`; returns a real number or a dict of
             them. It is compiled into the program, with the arrays that it closes over as constants (those of
@@ -161,7 +165,8 @@ def sweep(
         params = jax.eval_shape(init, jax.random.key(0))
         model_state = arguments.state_of_model(model_state)
         stateful = () if model_state is None else ("model_state",)
-        checked_function("sweep", "loss_fn", loss_fn, "params", *stateful, "batch")
+        loss_key = checked_key(loss_key, "sweep", "loss_key")
+        check_loss_call("sweep", loss_fn, stateful=bool(stateful), keyed=loss_key is not None)
         if evaluate is not None:
             checked_function("sweep", "evaluate", evaluate, "params", *stateful)
         evaluation = None if evaluate is None else frozen.function(as_pytree_function(evaluate))
@@ -181,11 +186,10 @@ def sweep(
             keep=keep,
             mesh=arguments.mesh_of(devices),
             chunk_size=size,
+            loss_key=loss_key,
             frozen=frozen,
         )
-        with named("sweep"):
-            batch = batch_shapes(plan)
-        arguments.check_loss(plan.loss_fn, evaluation, params, model_state, batch)
+        arguments.check_loss(plan, params)
         store = None if folder is None else Store(folder)
         try:
             return _swept(plan, params, transforms, kinds, seeds, store, resume, progress)

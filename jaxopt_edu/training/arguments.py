@@ -20,10 +20,16 @@ from jaxopt_edu.core.checks import (
 from jaxopt_edu.storage import is_key
 from jaxopt_edu.training.best import TRAINING_LOSS
 from jaxopt_edu.training.checkpoints import CheckpointFolder, Checkpoints
+from jaxopt_edu.training.objective import innermost
 
 
-def checked_key(key: Any) -> jax.Array | None:
+def checked_key(key: Any, owner: str = "fit", name: str = "key") -> jax.Array | None:
     """One random key of the newer kind; one of the older kind (uint32 integers) is made into that.
+
+    Args:
+        key: what was given; None for none.
+        owner: the function's name, for the error.
+        name: the argument's name, for the error.
 
     Raises:
         TypeError: it is no single key.
@@ -39,10 +45,27 @@ def checked_key(key: Any) -> jax.Array | None:
         except (TypeError, ValueError):
             pass  # as many integers as no key has: told below
     shown = f"an array of {key.dtype}{list(key.shape)}" if hasattr(key, "shape") else repr(key)
-    raise TypeError(f"fit: key = {shown} is not a single random key; give jax.random.key(0).")
+    raise TypeError(f"{owner}: {name} = {shown} is not a single random key; give jax.random.key(0).")
 
 
-def check_functions(loss_fn: Any, evaluate: Any, callback: Any, *, stateful: bool) -> None:
+def check_loss_call(owner: str, loss_fn: Any, *, stateful: bool, keyed: bool) -> None:
+    """Refuse a loss that cannot be called as it will be.
+
+    Args:
+        owner: the function's name, for the error.
+        loss_fn: the loss; what stands around it is looked through.
+        stateful: whether there is a model state.
+        keyed: whether it gets a key.
+
+    Raises:
+        TypeError: it is no function, or takes other arguments.
+    """
+    of_model = ("params", "model_state") if stateful else ("params",)
+    loss = innermost(loss_fn)
+    checked_function(owner, "loss_fn", loss, *of_model, "batch", **({"key": "key"} if keyed else {}))
+
+
+def check_functions(loss_fn: Any, evaluate: Any, callback: Any, *, stateful: bool, keyed: bool) -> None:
     """Refuse functions that cannot be called as they will be.
 
     Args:
@@ -50,12 +73,13 @@ def check_functions(loss_fn: Any, evaluate: Any, callback: Any, *, stateful: boo
         evaluate: the evaluation; None for none.
         callback: the callback; None for none.
         stateful: whether there is a model state.
+        keyed: whether the loss gets a key.
 
     Raises:
         TypeError: one is no function, or takes other arguments.
     """
+    check_loss_call("fit", loss_fn, stateful=stateful, keyed=keyed)
     of_model = ("params", "model_state") if stateful else ("params",)
-    checked_function("fit", "loss_fn", loss_fn, *of_model, "batch")
     if evaluate is not None:
         checked_function("fit", "evaluate", evaluate, *of_model)
     if callback is not None:

@@ -50,6 +50,7 @@ def fit(
     batch_size: int | None = None,
     key: jax.Array | None = None,
     replacement: bool = False,
+    loss_key: jax.Array | None = None,
     model_state: Any = None,
     state: Any = None,
     first_batch: int = 0,
@@ -101,6 +102,8 @@ def fit(
         batch_size: examples in a batch of arrays; None takes all of them at every step.
         key: a `jax.random` key; needed for batches of arrays and for sample(key).
         replacement: draw each example independently, instead of each once an epoch.
+        loss_key: a `jax.random` key for a loss with noise of its own, such as dropout: `loss_fn(…, key=…)`
+            gets `fold_in(loss_key, step)`, the step counted over the whole run. None for a loss without.
         model_state: pytree that the loss function updates, such as a batch norm's averages.
         state: an optimizer's state to begin with, such as a sweep's best run has; None for the first one.
         first_batch: how many batches the run before has seen, where the order of the data goes on: with its
@@ -159,7 +162,7 @@ def fit(
     begun = time.monotonic()
     trained, frozen = split_off("fit", trainable, params)
     optimizer, trained = checked_optimizer(optimizer), checked_params(trained)
-    check_functions(loss_fn, evaluate, callback, stateful=model_state is not None)
+    check_functions(loss_fn, evaluate, callback, stateful=model_state is not None, keyed=loss_key is not None)
     if callable(data):
         checked_function("fit", "data", data, "key")
     replacement = checked_flag("fit", "replacement", replacement)
@@ -177,6 +180,7 @@ def fit(
     patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
     batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
     axes, key = checked_axes(mesh, data_axis), checked_key(key)
+    loss_key = checked_key(loss_key, name="loss_key")
     resume, trackers = checked_resume(resume), checked_trackers(tracker)
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
@@ -193,6 +197,7 @@ def fit(
         batch_size=batch_size,
         key=key,
         replacement=replacement,
+        loss_key=loss_key,
         evaluate=evaluate,
         callback=callback,
         trackers=trackers,

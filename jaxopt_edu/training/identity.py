@@ -20,7 +20,13 @@ WHOLE = 1 << 26
 ROWS = 1024
 
 
-def facts(optimizer: Optimizer, params: Any, source: Source, frozen: Sequence[Any] = ()) -> dict[str, Any]:
+def facts(
+    optimizer: Optimizer,
+    params: Any,
+    source: Source,
+    frozen: Sequence[Any] = (),
+    loss_key: jax.Array | None = None,
+) -> dict[str, Any]:
     """What another run is compared with.
 
     Args:
@@ -28,6 +34,7 @@ def facts(optimizer: Optimizer, params: Any, source: Source, frozen: Sequence[An
         params: the parameters.
         source: of the batches.
         frozen: the parameters that are not trained.
+        loss_key: of the loss; None for a loss without.
 
     Returns:
         JSON: the optimizer's description and every number of it; and the data's leaves, with a checksum of
@@ -40,6 +47,8 @@ def facts(optimizer: Optimizer, params: Any, source: Source, frozen: Sequence[An
     found: dict[str, Any] = {"optimizer": describe(optimizer), "numbers": numbers, "data": _data(source)}
     if frozen:
         found["frozen"] = _checksum([jnp.atleast_1d(leaf) for leaf in frozen])
+    if loss_key is not None:
+        found["loss_key"] = f"{jax.random.key_impl(loss_key)} {jax.random.key_data(loss_key).tolist()}"
     programs = {"jax": jax.__version__}
     # Functions of other libraries may hide numbers in closures, which only their program shows.
     if "Foreign" in str(jax.tree.structure(optimizer)):
@@ -73,6 +82,8 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         told.append(f"the optimizer was {then.get('optimizer')} and is {now.get('optimizer')}")
     if then.get("data") != now.get("data"):
         told.append(f"the data was {_shown(then.get('data'))} and is {_shown(now.get('data'))}")
+    if then.get("loss_key") != now.get("loss_key"):
+        told.append(f"loss_key was {then.get('loss_key')} and is {now.get('loss_key')}")
     if then.get("frozen") != now.get("frozen"):
         told.append("the parameters that are not trained are others")
     programs = (then.get("programs", {}), now.get("programs", {}))

@@ -64,15 +64,17 @@ class Keeper:
         source: Source,
         allow: bool,
         frozen: Sequence[Any] = (),
+        loss_key: jax.Array | None = None,
     ) -> None:
         """Learn what this run is, and refuse to go on from another's checkpoint unless that is allowed.
 
         Raises:
-            ValueError: the optimizer, its numbers, the data or what is not trained are others; says which.
+            ValueError: the optimizer, its numbers, the data, the loss's key or what is not trained are
+                others; says which.
         """
         if self.folder is None:
             return
-        self.facts = facts(optimizer, params, source, frozen)
+        self.facts = facts(optimizer, params, source, frozen, loss_key)
         if found is None or allow or "run" not in found.notes:  # the first edition's checkpoints do not say
             return
         if told := differences(found.notes["run"], self.facts):

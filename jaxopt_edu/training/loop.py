@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.packing import Layout
+from jaxopt_edu.training.keys import Keyed
 from jaxopt_edu.training.objective import objective
 
 
@@ -55,7 +56,8 @@ def make_step(
         loss_fn: `loss_fn(params, batch) -> loss` or `(loss, metrics)`; if stateful, `loss_fn(params,
             model_state, batch) -> (loss, model_state)` or `(loss, model_state, metrics)`.
         optimizer: any optax transform.
-        draw: makes the batch of what is scanned over.
+        draw: makes the batch of what is scanned over; where that is `Keyed`, of the entry in it, and the loss
+            gets the key.
         stateful: whether the carry has a model state.
         layout: how the carry's parameters and state are packed, if they are.
 
@@ -66,17 +68,17 @@ def make_step(
     loss_and_outcome = objective(loss_fn, stateful=stateful)
 
     def step(carry: Carry, entry: Any) -> tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]:
-        batch = draw(entry)
+        batch, key = drawn(draw, entry)
 
         def value_fn(params: Any) -> jax.Array:
-            return loss_and_outcome(params, carry.model_state, batch)[0]
+            return loss_and_outcome(params, carry.model_state, batch, key)[0]
 
         def grad_fn(params: Any, _: Any = None) -> Any:
             return jax.tree.map(jnp.conj, jax.grad(value_fn)(params))
 
         params = carry.params if layout is None else layout.unpack(carry.params, carry.state.count)
         evaluate = jax.value_and_grad(loss_and_outcome, has_aux=True)
-        (loss, outcome), gradients = evaluate(params, carry.model_state, batch)
+        (loss, outcome), gradients = evaluate(params, carry.model_state, batch, key)
         gradients = jax.tree.map(jnp.conj, gradients if layout is None else layout.pack(gradients))
         updates, state = transform.update(
             gradients,
@@ -91,6 +93,11 @@ def make_step(
         return Carry(params, state, outcome.model_state), (loss, outcome.metrics)
 
     return step
+
+
+def drawn(draw: Callable[[Any], Any], entry: Any) -> tuple[Any, jax.Array | None]:
+    """The batch of a step, and the key of its loss; None for a loss without."""
+    return (draw(entry.entry), entry.key) if isinstance(entry, Keyed) else (draw(entry), None)
 
 
 def descend(

@@ -116,7 +116,7 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
     """
 
     def plain(params: Any, model_state: Any, batch: Any, key: Any = None) -> tuple[jax.Array, Outcome]:
-        result = traced_call(loss_fn, "loss_fn", params, batch, **_keywords(key))
+        result = traced_call(loss_fn, "loss_fn", params, batch, **with_key(key))
         if isinstance(result, tuple) and len(result) != 2:
             raise TypeError(
                 "loss_fn(params, batch) has to return a loss or (loss, metrics), not a tuple of "
@@ -127,7 +127,7 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
         return _scalar(loss), Outcome(None, _metrics(metrics))
 
     def with_state(params: Any, given: Any, batch: Any, key: Any = None) -> tuple[jax.Array, Outcome]:
-        result = traced_call(loss_fn, "loss_fn", params, given, batch, **_keywords(key))
+        result = traced_call(loss_fn, "loss_fn", params, given, batch, **with_key(key))
         if not isinstance(result, tuple) or len(result) not in (2, 3):
             raise TypeError(
                 "with a model_state, loss_fn(params, model_state, batch) has to return (loss, model_state) "
@@ -141,7 +141,8 @@ def objective(loss_fn: Callable[..., Any], *, stateful: bool) -> Callable[..., t
     return with_state if stateful else plain
 
 
-def _keywords(key: Any) -> dict[str, Any]:
+def with_key(key: jax.Array | None) -> dict[str, jax.Array]:
+    """What a loss is called with by name: its key, if it has one."""
     return {} if key is None else {"key": key}
 
 

@@ -15,7 +15,8 @@ from jaxopt_edu.core.packing import Layout
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.history import Recorder
-from jaxopt_edu.training.loop import Carry, make_step
+from jaxopt_edu.training.keys import Keyed, step_keys
+from jaxopt_edu.training.loop import Carry, drawn, make_step
 from jaxopt_edu.training.objective import BEGINNINGS, objective
 from jaxopt_edu.training.packing import of_products, pack_carry, unpack_carry
 from jaxopt_edu.training.placement import Placement
@@ -51,6 +52,20 @@ class Program(NamedTuple):
     stateful: bool
     placement: Placement | None
     layout: Layout | None  # how the steps may carry parameters and state, if not as they are
+    loss_key: jax.Array | None = None
+
+    def entries(self, first: int, asked: int, following: int) -> tuple[Any, int]:
+        """What the next batches are made of, with the keys of their losses, and how many there are.
+
+        Args:
+            first: the number of the first batch.
+            asked: how many are wanted.
+            following: how many will be wanted then.
+        """
+        entries, steps = self.source.entries(first, asked, following)
+        if self.loss_key is None or steps == 0:
+            return entries, steps
+        return Keyed(entries, step_keys(self.loss_key, np.uint32(first), steps=steps)), steps
 
     def advance(
         self, carry: Carry, entries: Any, steps: int
@@ -104,7 +119,7 @@ def run(
             return carry, f"no improvement in {plan.judge.patience} evaluations, at step {step}"
         asked = plan.stretch(step)
         following = plan.stretch(step + asked) if step + asked < plan.steps else 0
-        entries, steps = program.source.entries(plan.first_batch + step, asked, following)
+        entries, steps = program.entries(plan.first_batch + step, asked, following)
         if steps == 0:
             said = _ended(step, plan.steps)
             if since:
@@ -169,9 +184,9 @@ def _advance(
         return batch if placement is None else placement.split(batch)
 
     if layout is not None:
-        batch = jax.eval_shape(lambda: split_draw(jax.tree.map(lambda leaf: leaf[0], entries)))
+        batch, key = jax.eval_shape(lambda: drawn(split_draw, jax.tree.map(lambda leaf: leaf[0], entries)))
         loss = objective(loss_fn, stateful=stateful)
-        layout = layout if of_products(loss, layout, carry.params, carry.model_state, batch) else None
+        layout = layout if of_products(loss, layout, carry.params, carry.model_state, batch, key) else None
     step = make_step(loss_fn, optimizer, split_draw, stateful=stateful, layout=layout)
     if placement is not None:
         return _split_over_devices(step, carry, entries, steps, placement)

@@ -49,6 +49,7 @@ class Job:
     batch_size: int | None
     key: jax.Array | None
     replacement: bool
+    loss_key: jax.Array | None
     evaluate: Callable[..., Any] | None
     callback: Callable[[Moment], bool | None] | None
     trackers: tuple[Tracker, ...]
@@ -142,7 +143,9 @@ class Session:
         self.source = source = self._opened(found)
         params = self.carry.params
         self._read(self.carry)  # what cannot be read is told before the first step
-        self.keeper.compare(found, job.transform, params, source, job.allow_changes, job.frozen.leaves)
+        self.keeper.compare(
+            found, job.transform, params, source, job.allow_changes, job.frozen.leaves, job.loss_key
+        )
         layout = layout_that_pays(job.transform, params) if job.mesh is None else None
         draw = source.draw if self.placement is None else self.placement.on_all(source.draw)
         return Program(
@@ -153,6 +156,7 @@ class Session:
             self.carry.model_state is not None,
             self.placement,
             layout,
+            job.loss_key,
         )
 
     def _opened(self, found: Checkpoint | None) -> Source:

@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_edu.training.arguments import named
+from jaxopt_edu.training.keys import Keyed, step_keys
 from jaxopt_edu.training.sources import ArraySource, NoSource, SampleSource, make_source
 
 INITIAL, DATA = 0, 1
@@ -35,6 +37,7 @@ class PairedBatches:
         batch_size: examples in a batch of arrays; None for all of them.
         replacement: draw examples independently instead of in shuffled epochs.
         longest: the longest stretch that will be asked for, in steps.
+        loss_key: of which each seed's losses have their keys; None for a loss without.
 
     Raises:
         TypeError: the data can be read only once.
@@ -42,7 +45,13 @@ class PairedBatches:
     """
 
     def __init__(
-        self, data: Any, seeds: Sequence[int], batch_size: int | None, replacement: bool, longest: int
+        self,
+        data: Any,
+        seeds: Sequence[int],
+        batch_size: int | None,
+        replacement: bool,
+        longest: int,
+        loss_key: jax.Array | None = None,
     ) -> None:
         self.keys = seed_keys(seeds, DATA)
         with named("sweep"):
@@ -56,6 +65,8 @@ class PairedBatches:
                 "leading example axis, or a function sample(key) -> batch."
             )
         self.source, self.longest = source, longest
+        folded = [jax.random.fold_in(loss_key, seed) for seed in seeds] if loss_key is not None else None
+        self.loss_keys = None if folded is None else jnp.stack(folded)
 
     @property
     def draw(self) -> Callable[[Any], Any]:
@@ -71,8 +82,19 @@ class PairedBatches:
         return jax.eval_shape(self.draw, entry)
 
     def entries(self, first: int) -> Any:
-        """What the batches from step `first` on are made of; leading axes (longest, seeds). None for none."""
-        return _paired(self.source.recipe, self.keys, self.source.place(first), steps=self.longest)
+        """What the batches from step `first` on are made of; leading axes (longest, seeds). None for none.
+
+        With the keys of the losses, if they have any.
+        """
+        entries = _paired(self.source.recipe, self.keys, self.source.place(first), steps=self.longest)
+        if self.loss_keys is None:
+            return entries
+        return Keyed(entries, _keys_of_seeds(self.loss_keys, np.uint32(first), steps=self.longest))
+
+
+@partial(jax.jit, static_argnames="steps")
+def _keys_of_seeds(keys: jax.Array, first: jax.Array, *, steps: int) -> jax.Array:
+    return jax.vmap(lambda key: step_keys(key, first, steps=steps), out_axes=1)(keys)
 
 
 @partial(jax.jit, static_argnames=("recipe", "steps"))

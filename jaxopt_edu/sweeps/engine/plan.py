@@ -14,6 +14,7 @@ from jaxopt_edu.sweeps.engine.batches import INITIAL, PairedBatches, seed_keys
 from jaxopt_edu.sweeps.engine.lanes import first_params
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.runs import Mode
+from jaxopt_edu.training.objective import with_key
 from jaxopt_edu.training.trainable import Frozen
 
 
@@ -34,6 +35,7 @@ class Plan(NamedTuple):
     keep: int  # of how many runs parameters and state are kept
     mesh: Mesh
     chunk_size: int | None
+    loss_key: jax.Array | None = None
     frozen: Frozen = Frozen()  # what of the parameters is not trained; loss_fn, evaluate and init know of it
 
     @property
@@ -50,6 +52,10 @@ class Plan(NamedTuple):
     def stateful(self) -> bool:
         """Whether the model has a state of its own."""
         return self.model_state is not None
+
+    def batches(self, seeds: Sequence[int]) -> PairedBatches:
+        """The batches of some seeds."""
+        return PairedBatches(self.data, seeds, self.batch_size, self.replacement, self.longest, self.loss_key)
 
     def first(self, seeds: Sequence[int]) -> tuple[Any, Any]:
         """Parameters and model state of some seeds before the first step, with a leading axis of seeds."""
@@ -88,7 +94,7 @@ def evaluation_steps(steps: int, every: int, rungs: Sequence[int]) -> tuple[int,
 
 def batch_shapes(plan: Plan) -> Any:
     """The shapes of one batch; None for a loss of the parameters alone."""
-    return PairedBatches(plan.data, [0], plan.batch_size, plan.replacement, plan.longest).shapes
+    return plan.batches([0]).shapes
 
 
 def specification(plan: Plan, params: Any) -> dict[str, Any]:
@@ -101,10 +107,11 @@ def specification(plan: Plan, params: Any) -> dict[str, Any]:
     Returns:
         JSON; functions and arrays are hashes of their traced programs and of their bits.
     """
-    batches = PairedBatches(plan.data, [0], plan.batch_size, plan.replacement, plan.longest)
+    batches = plan._replace(loss_key=None).batches([0])
     entry = jax.tree.map(lambda leaf: leaf[0, 0], batches.entries(0))
     state = () if plan.model_state is None else (plan.model_state,)
     batch = jax.eval_shape(batches.draw, entry)
+    keyed = {} if plan.loss_key is None else {"loss_key": fingerprint(plan.loss_key)}
     judged = None if plan.evaluate is None else program_fingerprint(plan.evaluate, params, *state)
     return {
         "steps": plan.steps,
@@ -117,8 +124,9 @@ def specification(plan: Plan, params: Any) -> dict[str, Any]:
         "keep": plan.keep,
         "parameters": program_fingerprint(plan.init, jax.random.key(0)),
         "model_state": fingerprint(plan.model_state),
-        "loss_fn": program_fingerprint(plan.loss_fn, params, *state, batch),
+        "loss_fn": program_fingerprint(plan.loss_fn, params, *state, batch, **with_key(plan.loss_key)),
         "evaluate": judged,
+        **keyed,
         "data": fingerprint(plan.data)
         if jax.tree.leaves(batches.draw)
         else program_fingerprint(batches.draw, entry),

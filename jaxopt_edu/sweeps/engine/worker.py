@@ -10,7 +10,6 @@ import numpy as np
 
 from jaxopt_edu.core.editing import stack
 from jaxopt_edu.core.transform import Optimizer
-from jaxopt_edu.sweeps.engine.batches import PairedBatches
 from jaxopt_edu.sweeps.engine.host import HostTree, host_like, to_devices, to_host
 from jaxopt_edu.sweeps.engine.lanes import (
     SEEDS,
@@ -59,7 +58,7 @@ class Worker:
     ) -> None:
         self.plan, self.store, self.report, self.pending = plan, store, report, pending
         self.seeds = len(seeds)
-        self.batches = PairedBatches(plan.data, seeds, plan.batch_size, plan.replacement, plan.longest)
+        self.batches = plan.batches(seeds)
         self.params, self.model_state = plan.first(seeds)
         self.objective = Objective(plan.loss_fn, self.batches.draw, plan.evaluate)
         self.placed: dict[Layout, Objective] = {}
