@@ -90,6 +90,8 @@ if TYPE_CHECKING:
         compensated,
         half_state,
         lookahead,
+        loss_scale,
+        loss_scaling,
         mars,
         matrices_only,
         monitor,
@@ -109,8 +111,8 @@ _NAMES = {
     "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit mean_over",
     "wrappers": (
-        "Readings accumulated averaged cautious compensated half_state lookahead mars matrices_only monitor "
-        "packed readings sam schedule_free weight_decay"
+        "Readings accumulated averaged cautious compensated half_state lookahead loss_scale loss_scaling "
+        "mars matrices_only monitor packed readings sam schedule_free weight_decay"
     ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -158,6 +160,8 @@ __all__ = [
     "load",
     "loguniform",
     "lookahead",
+    "loss_scale",
+    "loss_scaling",
     "mars",
     "matrices_only",
     "mean_over",

@@ -130,6 +130,8 @@ ROWS: dict[str, Row] = {
     "lookahead": Row(jo.lookahead, {"optimizer": ADAM}, numbers_of(jo.lookahead)),
     "cautious": Row(jo.cautious, {"optimizer": ADAM}),
     "accumulated": Row(jo.accumulated, {"optimizer": ADAM, "steps": 2}, {"steps": COUNT}),
+    "loss_scaling": Row(jo.loss_scaling, {"optimizer": ADAM}, numbers_of(jo.loss_scaling)),
+    "loss_scale": Row(jo.loss_scale, {"optimizer": ADAM, "state": None}, {"state": ANY}),
     "sam": Row(jo.sam, {"optimizer": ADAM}, numbers_of(jo.sam)),
     "monitor": Row(
         jo.monitor,

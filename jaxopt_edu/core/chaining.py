@@ -27,13 +27,20 @@ def chain(*transforms: Transform) -> Optimizer:
 
     Raises:
         TypeError: an argument is not an optax transform.
-        ValueError: one that is not the last gives updates that must not be changed, as `compensated` does.
+        ValueError: one that is not the last gives updates that must not be changed, as `compensated` does;
+            or one takes gradients of a scaled loss, as `loss_scaling` does.
 
     >>> import jax, jaxopt_edu as jo, optax
     >>> opt = jo.chain(optax.clip_by_global_norm(1.0), jo.sgd(learning_rate=0.1))
     >>> jax.tree.leaves(opt)
     [0.1]
     """
+    for transform in transforms:
+        if is_transform(transform) and (name := bearer(as_transform(transform), "scales_the_loss")):
+            raise ValueError(
+                f"chain: {name} has to see the gradients before all others do, and what is left out of them; "
+                f"write {name}(chain(…))."
+            )
     for transform in transforms[:-1]:
         if is_transform(transform) and (name := bearer(as_transform(transform), "updates_are_final")):
             raise ValueError(

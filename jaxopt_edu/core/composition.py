@@ -139,6 +139,7 @@ def compose(
     *arguments: Any,
     constants: Mapping[str, Any] | None = None,
     limits: Mapping[str, Limit] | None = None,
+    begins_with: Sequence[str] = (),
     **numbers: Hyperparameter,
 ) -> Optimizer:
     """Make a transform out of others that stays a pytree of all their numbers.
@@ -155,6 +156,7 @@ def compose(
         constants: the factory's arguments that are neither leaves nor members, by name: functions, or pytrees
             of what can be hashed. `describe` shows them where they are not the default.
         limits: which values each of `numbers` may take.
+        begins_with: which of `numbers` the first state is made of; `init` is given these by name too.
         **numbers: hyperparameters of its own, numbers or schedules; `step` is given them by name, as they are
             in force at `state.count`.
 
@@ -185,10 +187,11 @@ def compose(
         for leaf in (init_leaf, update_leaf)
     )
     flat = {key: jax.tree.flatten(value) for key, value in (constants or {}).items()}
-    frozen = tuple((key, Constants(tuple(leaves), treedef)) for key, (leaves, treedef) in flat.items())
+    frozen = tuple((key, Constants(tuple(values), treedef)) for key, (values, treedef) in flat.items())
     made_by = WithConstants(factory, frozen) if frozen else factory
+    first = {key: leaves[key] for key in begins_with}
     composition = Composition(made_by, step, tuple(sorted(known.items())))
-    return Optimizer(Partial(init, inits, *arguments), Partial(composition, updates, **leaves))
+    return Optimizer(Partial(init, inits, *arguments, **first), Partial(composition, updates, **leaves))
 
 
 def members(optimizer: optax.GradientTransformation) -> list[Optimizer] | None:

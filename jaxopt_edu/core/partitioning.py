@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_edu.core.checks import check_matches, check_state, short
-from jaxopt_edu.core.composition import compose
+from jaxopt_edu.core.composition import bearer, compose
+from jaxopt_edu.core.foreign import as_transform, is_transform
 from jaxopt_edu.core.paths import is_meant, leaf_name, leaf_names
 from jaxopt_edu.core.transform import Optimizer, is_pytree
 
@@ -52,8 +53,8 @@ def partition(optimizers: Mapping[str, optax.GradientTransformation], labels: La
 
     Raises:
         TypeError: an optimizer is none, or a label or a name is not a text.
-        ValueError: there are no optimizers, or a name contains a dot. While it runs: a pattern means no leaf,
-            a leaf has no label, or one that is no optimizer's name; names it.
+        ValueError: there are no optimizers, a name contains a dot, or an optimizer scales the loss. While it
+            runs: a pattern means no leaf, a leaf has no label, or one that is no optimizer's name; names it.
 
     >>> import jax.numpy as jnp, jaxopt_edu as jo
     >>> opt = partition({"slow": jo.sgd(0.01), "fast": jo.sgd(1.0)}, {"*/bias": "slow", "*": "fast"})
@@ -76,6 +77,12 @@ def partition(optimizers: Mapping[str, optax.GradientTransformation], labels: La
             raise ValueError(
                 f"partition: the name {name!r} of an optimizer comes before a dot in the names of its "
                 "numbers: it has no dot itself, and is not empty."
+            )
+    for optimizer in optimizers.values():
+        if is_transform(optimizer) and (inside := bearer(as_transform(optimizer), "scales_the_loss")):
+            raise ValueError(
+                f"partition: {inside} scales the loss, and so the gradients of all leaves; write {inside}("
+                "partition(…))."
             )
     if isinstance(labels, str) and labels not in optimizers:
         raise ValueError(

@@ -9,8 +9,10 @@ import optax
 
 from jaxopt_edu.core.foreign import as_pytree
 from jaxopt_edu.core.packing import Layout
+from jaxopt_edu.core.trees import working_array
 from jaxopt_edu.training.keys import Keyed
-from jaxopt_edu.training.objective import objective
+from jaxopt_edu.training.objective import Outcome, objective, with_loss_scale
+from jaxopt_edu.wrappers.loss_scaling import loss_scale, scales_loss
 
 
 class Carry(NamedTuple):
@@ -50,7 +52,8 @@ def make_step(
 
     The gradient of a real loss by complex parameters is conjugated here, since `jax.grad` gives the
     conjugate of the direction of steepest ascent. Transforms that take `value`, `grad`, `value_fn(params)` or
-    `grad_fn(params, i)` get them.
+    `grad_fn(params, i)` get them. For `loss_scaling` gradients are those of the loss times its scale, values
+    those of the loss.
 
     Args:
         loss_fn: `loss_fn(params, batch) -> loss` or `(loss, metrics)`; if stateful, `loss_fn(params,
@@ -65,20 +68,26 @@ def make_step(
         `step(carry, entry) -> (carry, (loss, metrics))`; the loss is that before the update.
     """
     transform = as_pytree(optimizer)
-    loss_and_outcome = objective(loss_fn, stateful=stateful)
 
     def step(carry: Carry, entry: Any) -> tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]:
         batch, key = drawn(draw, entry)
+        scale = loss_scale(transform, carry.state) if scales_loss(carry.state) else None
+        told = loss_fn if scale is None else with_loss_scale(loss_fn, scale)
+        loss_and_outcome = objective(told, stateful=stateful)
+
+        def scaled(params: Any) -> tuple[jax.Array, tuple[jax.Array, Outcome]]:
+            loss, outcome = loss_and_outcome(params, carry.model_state, batch, key)
+            wide = working_array(loss)
+            return (loss if scale is None else wide * scale.astype(wide.dtype)), (loss, outcome)
 
         def value_fn(params: Any) -> jax.Array:
-            return loss_and_outcome(params, carry.model_state, batch, key)[0]
+            return scaled(params)[1][0]
 
         def grad_fn(params: Any, _: Any = None) -> Any:
-            return jax.tree.map(jnp.conj, jax.grad(value_fn)(params))
+            return jax.tree.map(jnp.conj, jax.grad(scaled, has_aux=True)(params)[0])
 
         params = carry.params if layout is None else layout.unpack(carry.params, carry.state.count)
-        evaluate = jax.value_and_grad(loss_and_outcome, has_aux=True)
-        (loss, outcome), gradients = evaluate(params, carry.model_state, batch, key)
+        (_, (loss, outcome)), gradients = jax.value_and_grad(scaled, has_aux=True)(params)
         gradients = jax.tree.map(jnp.conj, gradients if layout is None else layout.pack(gradients))
         updates, state = transform.update(
             gradients,

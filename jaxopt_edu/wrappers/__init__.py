@@ -6,6 +6,7 @@ from jaxopt_edu.wrappers.cautious import CautiousState, cautious
 from jaxopt_edu.wrappers.compensated import CompensatedState, compensated
 from jaxopt_edu.wrappers.half_state import HalfState, half_state
 from jaxopt_edu.wrappers.lookahead import LookaheadState, lookahead
+from jaxopt_edu.wrappers.loss_scaling import LossScalingState, loss_scale, loss_scaling
 from jaxopt_edu.wrappers.mars import MarsState, mars
 from jaxopt_edu.wrappers.monitor import MonitorState, monitor
 from jaxopt_edu.wrappers.packed import PackedState, packed
@@ -24,6 +25,7 @@ WRAPPERS = (
     mars,
     sam,
     accumulated,
+    loss_scaling,
     monitor,
     compensated,
     half_state,
@@ -38,6 +40,7 @@ __all__ = [
     "CompensatedState",
     "HalfState",
     "LookaheadState",
+    "LossScalingState",
     "MarsState",
     "MonitorState",
     "PackedState",
@@ -51,6 +54,8 @@ __all__ = [
     "compensated",
     "half_state",
     "lookahead",
+    "loss_scale",
+    "loss_scaling",
     "mars",
     "matrices_only",
     "monitor",

@@ -87,7 +87,7 @@ def averaged(optimizer: optax.GradientTransformation, decay: Hyperparameter | No
         Polyak & Juditsky, Acceleration of stochastic approximation by averaging, 1992.
         Izmailov et al., Averaging Weights Leads to Wider Optima, 2018, arXiv:1803.05407.
     """
-    check_inside("averaged", optimizer, "evaluates_elsewhere", "rests_between_steps")
+    check_inside("averaged", optimizer, "evaluates_elsewhere", "rests_between_steps", "scales_the_loss")
     if decay is None:
         return compose(averaged, init, AveragedStep(), [optimizer], constants={"decay": None})
     return compose(averaged, init, AveragedStep(), [optimizer], limits={"decay": FRACTION}, decay=decay)

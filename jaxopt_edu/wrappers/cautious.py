@@ -67,7 +67,9 @@ def cautious(optimizer: optax.GradientTransformation) -> Optimizer:
     References:
         Liang et al., Cautious Optimizers: Improving Training with One Line of Code, 2024, arXiv:2411.16085.
     """
-    check_inside("cautious", optimizer, "updates_are_final", "rests_between_steps", "decays")
+    check_inside(
+        "cautious", optimizer, "updates_are_final", "rests_between_steps", "decays", "scales_the_loss"
+    )
     return compose(cautious, init, CautiousStep(), [optimizer])
 
 

@@ -86,7 +86,7 @@ def lookahead(
     References:
         Zhang et al., Lookahead Optimizer: k steps forward, 1 step back, 2019, arXiv:1907.08610.
     """
-    traits = ("evaluates_elsewhere", "updates_are_final", "rests_between_steps")
+    traits = ("evaluates_elsewhere", "updates_are_final", "rests_between_steps", "scales_the_loss")
     check_inside("lookahead", optimizer, *traits)
     check_whole("lookahead", "sync_period", sync_period)
     numbers = {"sync_period": sync_period, "slow_step_size": slow_step_size}

@@ -81,7 +81,7 @@ def mars(
         Yuan et al., MARS: Unleashing the Power of Variance Reduction for Training Large Models, 2024,
         arXiv:2411.10438.
     """
-    check_inside("mars", optimizer, "rests_between_steps", "takes_new_gradient")
+    check_inside("mars", optimizer, "rests_between_steps", "takes_new_gradient", "scales_the_loss")
     numbers: dict[str, Any] = {"gamma": gamma, "b1": b1, "max_norm": max_norm}
     return compose(mars, init, MarsStep(), [optimizer], limits=LIMITS, **numbers)
 

@@ -97,7 +97,7 @@ def monitor(
     References:
         Karpathy, CS231n, Neural Networks Part 3: Learning and Evaluation, 2015.
     """
-    check_inside("monitor", optimizer, "rests_between_steps")
+    check_inside("monitor", optimizer, "rests_between_steps", "scales_the_loss")
     for name, value in (("every", every), ("window", window)):
         if not callable(value):
             check_whole("monitor", name, value)

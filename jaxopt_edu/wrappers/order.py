@@ -19,6 +19,10 @@ REASONS = {
     "rests_between_steps": (
         "{name} makes a step only once in several calls, and {owner} acts at each; write {name}({owner}(…))."
     ),
+    "scales_the_loss": (
+        "{name} takes gradients of the scaled loss, and leaves steps out, of which {owner} would not know; "
+        "write {name}({owner}(…))."
+    ),
     "takes_new_gradient": (
         "{name} takes a gradient of its own, which {owner} cannot give or change; write {name}({owner}(…))."
     ),

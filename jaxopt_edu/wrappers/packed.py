@@ -96,7 +96,7 @@ def packed(optimizer: optax.GradientTransformation) -> Optimizer:
     >>> [round(float(x), 2) for x in layout.unpack(w, state.count)["b"]]
     [0.46, 0.46]
     """
-    check_inside("packed", optimizer, "takes_new_gradient", "names_leaves", "packs")
+    check_inside("packed", optimizer, "takes_new_gradient", "names_leaves", "packs", "scales_the_loss")
     return compose(packed, init, PackedStep(), [optimizer])
 
 

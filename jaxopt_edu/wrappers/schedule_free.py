@@ -92,7 +92,7 @@ def schedule_free(
     References:
         Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.
     """
-    traits = ("evaluates_elsewhere", "updates_are_final", "rests_between_steps")
+    traits = ("evaluates_elsewhere", "updates_are_final", "rests_between_steps", "scales_the_loss")
     check_inside("schedule_free", optimizer, *traits)
     for name, value in hyperparameters(checked_transform("schedule_free", "optimizer", optimizer)).items():
         if name.rpartition(".")[2] == "learning_rate" and holds_schedule(value):

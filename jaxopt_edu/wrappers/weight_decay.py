@@ -79,7 +79,7 @@ def weight_decay(
     References:
         Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019, arXiv:1711.05101.
     """
-    check_inside("weight_decay", optimizer, "updates_are_final", "rests_between_steps")
+    check_inside("weight_decay", optimizer, "updates_are_final", "rests_between_steps", "scales_the_loss")
     constant = _constant(mask)
     rules = constant if constant is None or callable(constant) else tuple(constant.items())
     return compose(

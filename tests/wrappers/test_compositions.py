@@ -25,6 +25,7 @@ AROUND: dict[str, Any] = {
     "sam": jo.sam,
     "accumulated": lambda opt: jo.accumulated(opt, 1),
     "monitor": lambda opt: jo.monitor(opt, 1),
+    "loss_scaling": jo.loss_scaling,
     "compensated": jo.compensated,
     "half_state": lambda opt: jo.half_state(opt, jax.random.key(0)),
     "packed": jo.packed,
@@ -33,6 +34,18 @@ AROUND: dict[str, Any] = {
 }
 ELSEWHERE = {"averaged", "schedule_free", "lookahead"}
 FINAL = {*ELSEWHERE, "compensated"}
+# What would see gradients of the scaled loss around loss_scaling, or count the steps that are left out.
+BLIND = [
+    "weight_decay",
+    "averaged",
+    "schedule_free",
+    "lookahead",
+    "cautious",
+    "mars",
+    "monitor",
+    "packed",
+    "loss_scaling",
+]
 # What cannot stand inside of what, and a part of the line that says why.
 REFUSED: dict[str, dict[str, set[str]]] = {
     "averaged": {"recommends another point": ELSEWHERE, "only once in several": {"accumulated"}},
@@ -66,7 +79,12 @@ REFUSED: dict[str, dict[str, set[str]]] = {
         "once is enough": {"packed"},
     },
     "half_state": {"keeps parameters in its state": ELSEWHERE, "keeps what it measures": {"monitor"}},
+    "loss_scaling": {"a gradient of its own": {"sam"}},
+    "chain": {"to see the gradients before all others": {"loss_scaling"}},
+    "partition": {"the gradients of all leaves": {"loss_scaling"}},
 }
+for blind in BLIND:
+    REFUSED[blind] = REFUSED[blind] | {"gradients of the scaled loss": {"loss_scaling"}}
 # Sums over an array are others for the packed one, and a second gradient is of the whole tree: said at the
 # first update.
 AT_THE_FIRST_UPDATE = {
@@ -113,7 +131,8 @@ def test_a_pair_works(outer, inner):
 
 @pytest.mark.parametrize(("outer", "inner"), [pair for pair in PAIRS if reason(*pair) is not None])
 def test_a_pair_that_cannot_work_is_refused_in_one_line(outer, inner):
-    for within in (AROUND[inner](jo.momentum(0.1)), jo.chain(CLIP, AROUND[inner](jo.momentum(0.1)))):
+    alone = AROUND[inner](jo.momentum(0.1))
+    for within in [alone] if inner == "loss_scaling" else [alone, jo.chain(CLIP, alone)]:
         with pytest.raises(ValueError, match=f"^{outer}: .*{reason(outer, inner)}") as caught:
             AROUND[outer](within)
         assert "\n" not in str(caught.value)
@@ -200,7 +219,7 @@ def test_another_optimizers_state_and_missing_parameters_are_told(name):
         TypeError, match=rf"{name}\.update was given a MomentumState with fields .* needs the"
     ):
         updated(opt, params, jo.momentum(0.1).init(params))
-    if name not in ("cautious", "mars", "accumulated", "half_state", "packed"):
+    if name not in ("cautious", "mars", "accumulated", "loss_scaling", "half_state", "packed"):
         with pytest.raises(ValueError, match=rf"{name}\.update needs the parameters: call update"):
             opt.update(params, opt.init(params))
 
