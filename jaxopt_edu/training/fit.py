@@ -162,6 +162,7 @@ def fit(
     begun = time.monotonic()
     trained, frozen = split_off("fit", trainable, params)
     optimizer, trained = checked_optimizer(optimizer), checked_params(trained)
+    loss_key = checked_key(loss_key, name="loss_key")
     check_functions(loss_fn, evaluate, callback, stateful=model_state is not None, keyed=loss_key is not None)
     if callable(data):
         checked_function("fit", "data", data, "key")
@@ -180,7 +181,6 @@ def fit(
     patience = None if patience is None else checked_whole("fit", "patience", patience, 1)
     batch_size = None if batch_size is None else checked_whole("fit", "batch_size", batch_size, 1)
     axes, key = checked_axes(mesh, data_axis), checked_key(key)
-    loss_key = checked_key(loss_key, name="loss_key")
     resume, trackers = checked_resume(resume), checked_trackers(tracker)
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)

@@ -92,7 +92,7 @@ def loss_scaling(
     >>> opt, w = loss_scaling(jo.sgd(learning_rate=1.0), scale=2.0**15), jnp.array(1.0)
     >>> state = opt.init(w)
     >>> loss_fn = lambda w: jnp.float16(1e-4) * w.astype(jnp.float16) * jnp.float16(1e-4)
-    >>> scaled = lambda w: jo.loss_scale(opt, state) * loss_fn(w).astype(jnp.float32)
+    >>> scaled = lambda w: loss_scale(opt, state) * loss_fn(w).astype(jnp.float32)
     >>> updates, state = opt.update(jax.grad(scaled)(w), state, w)
     >>> float(jax.grad(loss_fn)(w)), round(float(updates), 10)
     (0.0, -1e-08)
@@ -128,7 +128,7 @@ def loss_scale(optimizer: optax.GradientTransformation, state: Any) -> jax.Array
         ValueError: the state is not this optimizer's, or there are several scales in it.
 
     >>> import jax.numpy as jnp, jaxopt_edu as jo
-    >>> plain, scaled, w = jo.adam(), jo.loss_scaling(jo.adam()), jnp.ones(2)
+    >>> plain, scaled, w = jo.adam(), loss_scaling(jo.adam()), jnp.ones(2)
     >>> float(loss_scale(plain, plain.init(w))), float(loss_scale(scaled, scaled.init(w)))
     (1.0, 32768.0)
     """

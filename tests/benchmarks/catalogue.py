@@ -46,6 +46,7 @@ WRAPPERS: dict[str, Callable[[jo.Optimizer], jo.Optimizer]] = {
     "mars": jo.mars,
     "accumulated": partial(jo.accumulated, steps=1),
     "monitor": jo.monitor,
+    "loss_scaling": jo.loss_scaling,
     "compensated": jo.compensated,
     "half_state": lambda opt: jo.half_state(opt, jax.random.key(0)),
     "packed": jo.packed,

@@ -84,7 +84,8 @@ def test_within_a_step_every_loss_and_gradient_has_the_same_key():
         apart = jnp.abs(value_fn(params) - value), jnp.abs(grad_fn(params) - gradient).max()
         return -0.1 * gradient, state + jnp.stack(apart)
 
-    asking = optax.GradientTransformationExtraArgs(lambda params: jnp.zeros(2), update)
+    made: Any = update
+    asking = optax.GradientTransformationExtraArgs(lambda params: jnp.zeros(2), made)
     np.testing.assert_allclose(fit(asking).state, 0, atol=1e-6)
     assert np.isfinite(fit(jo.sam(jo.sgd(0.1))).history.losses).all()
 
@@ -146,8 +147,9 @@ def test_a_loss_without_key_and_a_key_that_is_none_are_told():
         jo.sweep(without, PARAMS, [jo.sgd(0.1)], DATA, steps=1, loss_key=KEY)
     with pytest.raises(TypeError, match=r"^fit: loss_fn is called as loss\(params, batch\).*argument: 'key'"):
         jo.fit(loss_fn, PARAMS, jo.sgd(0.1), DATA, steps=1)
+    number: Any = 3
     with pytest.raises(TypeError, match=r"^sweep: loss_key = 3 is not a single random key"):
-        jo.sweep(loss_fn, PARAMS, [jo.sgd(0.1)], DATA, steps=1, loss_key=3)
+        jo.sweep(loss_fn, PARAMS, [jo.sgd(0.1)], DATA, steps=1, loss_key=number)
 
 
 def test_dropout_of_flax_takes_the_key():
