@@ -39,6 +39,7 @@ FIGURES = {
     "equinox_mlp.py": (r"after 500 steps " + ACCURACY, 1, 0.95, 1.0),
     "numpyro_svi.py": (r"difference: (\S+)", 1, -0.02, 0.05),
     "sweep_by_vmap.py": (ACCURACY, 1, 0.95, 1.0),
+    "tracked_sweep.py": (r"step 500: .* accuracy (\S+)", 1, 0.95, 1.0),
     "hand_written_optimizer.py": (ACCURACY, 1, 0.94, 1.0),
 }
 

@@ -26,7 +26,10 @@ LONG_SNIPPETS = (ROOT / "jaxopt_edu" / "sweeps" / "README.md",)
     [pytest.param(page, marks=pytest.mark.slow if page in LONG_SNIPPETS else ()) for page in PAGES],
     ids=lambda page: page.parent.name,
 )
-def test_python_snippets_run_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_snippets_run_in_order(
+    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     # As a reader's own process would: JAX's defaults, not the strict ones of these tests.
     snippets = blocks(page, "python")
     assert snippets
