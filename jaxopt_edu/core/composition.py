@@ -36,6 +36,9 @@ class Step(Protocol):
     shows its members other parameters or states than its own has `evaluated_at` alone. All others are asked
     member by member, in order.
 
+    One that does not ask its members at every update has `updates_inside(updates, numbers)`: how many they
+    make in so many of its own, with its own numbers as given; None if that is not known.
+
     One whose own numbers act on some leaves only has `reaches(params)`, a boolean for each leaf.
 
     What may not stand inside of something else says so with a trait, a class attribute that is True:

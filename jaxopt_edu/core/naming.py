@@ -50,7 +50,7 @@ def hyperparameters(optimizer: optax.GradientTransformation, state: Any = None) 
             own = composition.numbers_in_force(own_numbers(optimizer), state)
             states = composition.step.inner_states(state, len(inside))
             each = [hyperparameters(*pair) for pair in zip(inside, states, strict=True)]
-        return own | _in_composition(optimizer, each, each)
+        return own | in_composition(optimizer, each, each)
     if (page := page_of(optimizer)) is None:
         return {}
     keywords = keywords_of(optimizer)
@@ -82,7 +82,7 @@ def limits(optimizer: optax.GradientTransformation) -> dict[str, Limit]:
     """
     if (composition := composition_of(optimizer)) is not None:
         inside = members(optimizer) or []
-        known = _in_composition(optimizer, list(map(limits, inside)), list(map(hyperparameters, inside)))
+        known = in_composition(optimizer, list(map(limits, inside)), list(map(hyperparameters, inside)))
         return _limits(composition.limits, own_numbers(optimizer)) | known
     found = _limits(getattr(page_of(optimizer), "limits", ()), keywords_of(optimizer))
     for places in nested(optimizer).values():
@@ -203,9 +203,19 @@ def is_key(value: Any) -> bool:
     return hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _in_composition(
+def in_composition(
     optimizer: optax.GradientTransformation, each: list[dict[str, Any]], named: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    """What is known of the members' hyperparameters, by the names that these have in the whole.
+
+    Args:
+        optimizer: a composed transform.
+        each: what is known, by name, for each member.
+        named: the members' hyperparameters by name, all of them.
+
+    Returns:
+        The same by name, where a name that occurs more than once has its member's place before it.
+    """
     if (places := member_names(optimizer)) is not None:
         return {
             f"{place}.{name}": value

@@ -1,5 +1,6 @@
 """What the rate tests are given, checked and named before the first step."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -126,7 +127,10 @@ def with_value(owner: str, optimizer: optax.GradientTransformation, name: str, v
 def called_as(owner: str) -> Iterator[None]:
     """Let what `sweep` says be said by the function that the user called."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # A test of a rate is shorter than the run that the optimizer's schedules are made for.
+            warnings.filterwarnings("ignore", "sweep: .* ends after ", UserWarning)
+            yield
     except (TypeError, ValueError) as error:
         if not str(error).startswith("sweep: "):
             raise

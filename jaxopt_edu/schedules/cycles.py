@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FINITE, POSITIVE, Limit
 from jaxopt_edu.core.hints import with_hints
-from jaxopt_edu.schedules.numbers import Number, Schedule, floating, half_cosine, of_numbers
+from jaxopt_edu.schedules.numbers import Number, Schedule, ends_at, floating, half_cosine, of_numbers
 
 SHARE = Limit(POSITIVE.low, 1.0, "a number above 0 and below 1")
 AT_LEAST_1 = Limit(1.0, float("inf"), "a finite number that is at least 1")
@@ -104,6 +104,7 @@ def restarts(peak: Number, period: Number, factor: Number = 1.0, final: Number =
     )
 
 
+@ends_at(lambda steps, **_: steps)
 def _one_cycle(
     step: Any,
     *,

@@ -7,7 +7,16 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FINITE, POSITIVE
 from jaxopt_edu.core.hints import with_hints
-from jaxopt_edu.schedules.numbers import Number, Schedule, floating, half_cosine, line, of_numbers
+from jaxopt_edu.schedules.numbers import (
+    Number,
+    Schedule,
+    ends_at,
+    floating,
+    half_cosine,
+    line,
+    of_numbers,
+    single,
+)
 
 
 @with_hints
@@ -138,10 +147,16 @@ def polynomial(initial: Number, final: Number, steps: Number, power: Number = 1.
     )
 
 
+def _end_of_a_fall(initial: Number, final: Number, steps: Number, **_: Number) -> Number | None:
+    """What rises is a warm-up, and the rest of the run is made with what it came to."""
+    return steps if single(initial, final) and abs(final) < abs(initial) else None
+
+
 def _constant(step: Any, *, value: Number) -> jax.Array:
     return floating(value)
 
 
+@ends_at(_end_of_a_fall)
 def _linear(step: Any, *, initial: Number, final: Number, steps: Number) -> jax.Array:
     return line(step, initial, final, steps)
 
@@ -151,10 +166,12 @@ def _exponential(step: Any, *, initial: Number, rate: Number, steps: Number) -> 
     return initial * jnp.power(rate, step / steps)
 
 
+@ends_at(lambda steps, **_: steps)
 def _cosine(step: Any, *, peak: Number, steps: Number, final: Number) -> jax.Array:
     return half_cosine(step, peak, final, steps)
 
 
+@ends_at(_end_of_a_fall)
 def _polynomial(step: Any, *, initial: Number, final: Number, steps: Number, power: Number) -> jax.Array:
     step, initial, final, steps, power = map(floating, (step, initial, final, steps, power))
     remaining = 1 - jnp.clip(step / steps, 0, 1)

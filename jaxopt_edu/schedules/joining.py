@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 from jaxopt_edu.core.checks import NON_NEGATIVE, checked_number, short
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.transform import as_schedule
-from jaxopt_edu.schedules.numbers import Number, Schedule, floating, known
+from jaxopt_edu.schedules.numbers import Number, Schedule, end_of, ends_at, floating, known
 
 
 @with_hints
@@ -65,6 +65,12 @@ def joined(schedules: Sequence[Callable[[jax.Array], Any]], boundaries: Sequence
     return Partial(_joined, schedules=tuple(map(as_schedule, schedules)), boundaries=tuple(numbers))
 
 
+def _end(schedules: tuple[Callable[[jax.Array], Any], ...], boundaries: tuple[Number, ...]) -> Number | None:
+    last, start = end_of(schedules[-1]), (0.0, *boundaries)[-1]
+    return None if last is None else start + last
+
+
+@ends_at(_end)
 def _joined(
     step: Any, *, schedules: tuple[Callable[[jax.Array], Any], ...], boundaries: tuple[Number, ...]
 ) -> jax.Array:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.tree_util import Partial
 
@@ -30,6 +31,56 @@ def of_numbers(function: Callable[..., jax.Array], **numbers: tuple[Any, Limit])
     """
     name = function.__name__.removeprefix("_")
     return Partial(function, **{key: checked_number(name, key, *pair) for key, pair in numbers.items()})
+
+
+def ends_at(
+    end: Callable[..., Any],
+) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Say of a schedule's function after how many steps it has done what it is for.
+
+    Args:
+        end: gives that number, or None for never, of the schedule's numbers by name.
+
+    Returns:
+        A decorator, which leaves the function as it is.
+    """
+
+    def noted(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        _ENDS[function] = end
+        return function
+
+    return noted
+
+
+_ENDS: dict[Callable[..., jax.Array], Callable[..., Any]] = {}
+
+
+def end_of(schedule: Any) -> float | None:
+    """The step at which a schedule comes to its last value, which it keeps from then on.
+
+    Args:
+        schedule: a schedule of ours, or anything else.
+
+    Returns:
+        The step. None for a schedule that goes on for ever or is meant to be held, such as a warm-up; for one
+        of another library; and for one whose end is not known before it runs.
+
+    >>> from jaxopt_edu.schedules import constant, cosine, joined
+    >>> end_of(cosine(peak=0.1, steps=100)), end_of(constant(0.1))
+    (100.0, None)
+    >>> end_of(joined([constant(0.1), cosine(peak=0.1, steps=100)], boundaries=[50]))
+    150.0
+    """
+    function: Any = getattr(schedule, "func", None)
+    if function not in _ENDS:
+        return None
+    end = _ENDS[function](**schedule.keywords)
+    return float(end) if single(end) else None
+
+
+def single(*numbers: Any) -> bool:
+    """Whether each is one number, which can be looked at now."""
+    return known(*numbers) and all(number is not None and np.ndim(number) == 0 for number in numbers)
 
 
 def known(*numbers: Any) -> bool:

@@ -7,7 +7,16 @@ import jax.numpy as jnp
 
 from jaxopt_edu.core.checks import FINITE, POSITIVE
 from jaxopt_edu.core.hints import with_hints
-from jaxopt_edu.schedules.numbers import Number, Schedule, floating, half_cosine, known, line, of_numbers
+from jaxopt_edu.schedules.numbers import (
+    Number,
+    Schedule,
+    ends_at,
+    floating,
+    half_cosine,
+    known,
+    line,
+    of_numbers,
+)
 
 
 @with_hints
@@ -163,6 +172,7 @@ def _warmup(step: Any, *, peak: Number, steps: Number, initial: Number) -> jax.A
     return line(step, initial, peak, steps)
 
 
+@ends_at(lambda steps, **_: steps)
 def _warmup_cosine(
     step: Any, *, peak: Number, warmup_steps: Number, steps: Number, final: Number
 ) -> jax.Array:
@@ -172,6 +182,7 @@ def _warmup_cosine(
     return jnp.where(step < warmup_steps, rising, falling)
 
 
+@ends_at(lambda steps, **_: steps)
 def _warmup_stable_decay(
     step: Any, *, peak: Number, warmup_steps: Number, decay_steps: Number, steps: Number, final: Number
 ) -> jax.Array:

@@ -29,6 +29,7 @@ from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import Mode
 from jaxopt_edu.training.arguments import check_loss_call, checked_key
+from jaxopt_edu.training.horizons import has_schedules, warn_of_mismatches
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.signals import signals_wait, stop
@@ -171,6 +172,8 @@ def sweep(
             checked_function("sweep", "evaluate", evaluate, "params", *stateful)
         evaluation = None if evaluate is None else frozen.function(as_pytree_function(evaluate))
         kinds = kinds_of(transforms)
+        scheduled = [each for each in kinds if has_schedules(transforms[each[0]])]
+        warn_of_mismatches("sweep", [transforms[place] for each in scheduled for place in each], steps)
         plan = Plan(
             loss_fn=frozen.function(as_pytree_function(loss_fn)),
             evaluate=evaluation,

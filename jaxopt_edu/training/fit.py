@@ -28,6 +28,7 @@ from jaxopt_edu.training.arguments import (
 )
 from jaxopt_edu.training.best import Judge
 from jaxopt_edu.training.checkpoints import Checkpoints
+from jaxopt_edu.training.horizons import warn_of_mismatches
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.result import FitResult, Moment
 from jaxopt_edu.training.run import Plan
@@ -148,6 +149,10 @@ def fit(
             then, and it says what is on disk. SIGTERM ends there too, with exit status 143; if one of several
             processes of a run gets it, all of them end, at the same stop.
 
+    Warns:
+        UserWarning: a schedule of the optimizer ends before the run or after it.
+        RuntimeWarning: the run stopped early, at a loss that is not finite or at the end of the data.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
         >>> x = jnp.linspace(-1.0, 1.0, 64)
@@ -186,6 +191,7 @@ def fit(
     transform = as_pytree(optimizer)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
         first = transform.init(trained) if state is None else checked_state(state, transform, trained)
+    warn_of_mismatches("fit", [transform], steps, state)
     job = Job(
         loss_fn=loss_fn,
         transform=transform,

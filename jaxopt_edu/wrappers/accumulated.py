@@ -16,7 +16,7 @@ is: a sweep can try several. torch has the sum of gradients, which is `steps` ti
 `zero_grad`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,7 @@ import optax
 
 from jaxopt_edu.core.checks import Limit, check_matches, check_state
 from jaxopt_edu.core.composition import compose
+from jaxopt_edu.core.counting import shared_out
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, working_array, zeros_like
 from jaxopt_edu.wrappers.order import check_inside
@@ -92,6 +93,10 @@ class AccumulatedStep:
         """The optimizer's state."""
         check_state("accumulated", state, AccumulatedState)
         return (state.inner,)
+
+    def updates_inside(self, updates: int, numbers: Mapping[str, Any]) -> int | None:
+        """How many steps the optimizer makes for so many gradients."""
+        return shared_out(updates, numbers["steps"])
 
     def __call__(
         self,

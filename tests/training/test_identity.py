@@ -13,7 +13,7 @@ from jaxopt_edu.training import identity
 
 KEY = jax.random.key(0)
 DATA = np.arange(12, dtype=np.float32)
-SCHEDULE = jo.schedules.cosine(peak=0.1, steps=100)
+SCHEDULE = jo.schedules.exponential(0.1, rate=0.5, steps=100)
 
 
 def fit(optimizer, data=DATA, **options):
@@ -36,7 +36,7 @@ CASES = {
     "a number": (jo.sgd(0.1), jo.sgd(0.2), DATA, DATA, r"learning_rate was 0\.1 and is 0\.2"),
     "in a schedule": (
         jo.sgd(SCHEDULE),
-        jo.sgd(jo.schedules.cosine(peak=0.1, steps=200)),
+        jo.sgd(jo.schedules.exponential(0.1, rate=0.5, steps=200)),
         DATA,
         DATA,
         r"learning_rate\.steps was 100\.0 and is 200\.0",
