@@ -25,9 +25,10 @@ from jaxopt_edu.training.npz_checkpoint import Checkpoint, Identity
 from jaxopt_edu.training.objective import as_pytree_function
 from jaxopt_edu.training.packing import layout_that_pays
 from jaxopt_edu.training.placement import Placement, given_back, place
+from jaxopt_edu.training.program import Program, own_copy
 from jaxopt_edu.training.progress import progress_bar
 from jaxopt_edu.training.result import FitResult, Moment
-from jaxopt_edu.training.run import Plan, Program, own_copy, run
+from jaxopt_edu.training.run import Plan, run
 from jaxopt_edu.training.signals import signals_wait, stop
 from jaxopt_edu.training.sources import Source, make_source
 from jaxopt_edu.training.tracking import Tracking, tracked
