@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jaxopt_edu.textbook.chapter import Chapter, Finding
+from jaxopt_edu.textbook.numerals import typeset
 
 
 class WrittenChapter(NamedTuple):
@@ -35,7 +36,9 @@ def write_chapter(
     """
     found = []
     for experiment in (chapter.opening, *chapter.experiments):
-        found.append(experiment(seed=seed))
+        finding = experiment(seed=seed)
+        words = {name: typeset(getattr(finding, name)) for name in ("claim", "measured", "setting")}
+        found.append(finding._replace(**words))
         advance(found[-1].name)
     return WrittenChapter(chapter, found[0], tuple(found[1:]))
 

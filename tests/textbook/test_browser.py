@@ -9,6 +9,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -139,6 +140,23 @@ def test_the_same_quantity_has_one_number_wherever_it_stands(book):
     by_scale = np.array(found["units"]["steps"]["Adadelta"])[:, in_own_units][:, 0]
     np.testing.assert_array_equal(by_epsilon, by_scale)
     assert found["best-pair"]["best_in_theory"]["factor"] == pytest.approx(0.635, abs=1e-3)
+
+
+def test_numbers_are_written_in_one_style(book):
+    html = (book / "index.html").read_text("utf-8")
+    text = re.sub(r"(?s)<(script|style|pre|code|math|svg)\b.*?</\1>", " ", html[html.index("<main") :])
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', text))
+    text = " ".join((re.sub(r"<[^>]*>", " ", text) + labels).split(" "))
+    for wrong in (
+        r"\d%",
+        r"\de[-+−]\d",
+        r"(?<![\w.)\]])-\d",
+        r"(?<![\d.,])\d{5,}(?!\.?\d)",
+        r"(?<![\d,.])\d,\d{3}(?![\d,])",
+        r"(?<![\d.+−])([+−]?\d[\d.]*) (?:to|and) \1(?![\d.])",
+    ):
+        assert [text[max(0, it.start() - 40) : it.end() + 20] for it in re.finditer(wrong, text)] == [], wrong
+    assert len(re.findall(r"\d\xa0%", text)) > 50
 
 
 def check_figures(page, width):

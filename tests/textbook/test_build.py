@@ -16,6 +16,16 @@ def test_experiments_run_in_order_with_the_seed(sample):
     assert [finding.name for finding in written.findings] == ["chart", "map"]
 
 
+def test_words_have_their_numbers_in_one_style(sample):
+    def experiment(seed=0):
+        return sample.opening()._replace(claim="0.5% are 5e-03.", measured="From -1 to 12345.", setting="-1%")
+
+    written = write_chapter(sample._replace(opening=experiment))
+    assert written.opening.claim == "0.5\xa0% are 5 · 10⁻³."
+    assert written.opening.measured == "From −1 to 12,345."
+    assert written.opening.setting == "−1\xa0%"
+
+
 def test_data_has_every_finding_and_is_json(written):
     data = data_of([written])
     assert list(data) == ["walk", "chart", "map"]

@@ -151,7 +151,7 @@ def test_tables_have_the_figures_numbers():
     assert table_of(whole).caption == "y, by x."
     more = np.arange(1000.0)
     assert table_of(LinesFigure((Series("a", more, more),), "x", "y")).caption.endswith(
-        "; 13 of up to 1,000 points on a line."
+        "; 13 of up to 1000 points on a line."
     )
 
     heat = HeatFigure(x, x, np.array([[1.0, 2.0], [3.0, np.inf]]), "rate", "momentum", "loss")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxopt_edu.textbook.figures import Figure, HeatFigure, LinesFigure, PathsFigure
-from jaxopt_edu.textbook.page.words import number
+from jaxopt_edu.textbook.numerals import number, typeset
 
 WHOLE = 41  # a series of at most so many points is listed whole
 ROWS = 13  # of a longer one so many are; data.json beside the page has what the finding rests on
@@ -65,7 +65,7 @@ def _of_paths(figure: PathsFigure) -> Table:
     for path in figure.paths:
         for step in chosen(len(path.points), STEPS):
             x, y = path.points[step]
-            rows.append((path.name, str(step), number(x), number(y), number(path.values[step])))
+            rows.append((path.name, number(step), number(x), number(y), number(path.values[step])))
     return Table(
         f"Places and values of f on {figure.surface.name.replace('_', ' ')}, f = {figure.surface.formula}"
         f"{_left_out(max(len(path.points) for path in figure.paths), STEPS, 'steps on a path')}.",
@@ -113,4 +113,4 @@ def _of_heat(figure: HeatFigure) -> Table:
 
 
 def _left_out(count: int, most: int, what: str) -> str:
-    return f"; {most} of up to {count:,} {what}" if count > most else ""
+    return typeset(f"; {most} of up to {count} {what}") if count > most else ""

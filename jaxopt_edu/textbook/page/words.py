@@ -1,11 +1,9 @@
 """Words for the page: Markdown, equations and code become HTML that needs nothing else."""
 
 import inspect
-import math
 import re
 from types import ModuleType
 
-import numpy as np
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -65,24 +63,6 @@ def rule_source(page: ModuleType) -> Markup:
         HTML with the short classes of Pygments, which page.css colours.
     """
     return Markup(highlight(inspect.getsource(page.rule), PythonLexer(), HtmlFormatter(nowrap=True)))
-
-
-def number(value: float | np.ndarray) -> str:
-    """A number for readers: four digits, and a minus sign that is one.
-
-    Args:
-        value: any number.
-
-    Returns:
-        Such as "−0.0125", "1.2e−05" or "—" for NaN.
-
-    >>> number(-0.01250001), number(float("nan"))
-    ('−0.0125', '—')
-    """
-    value = float(value)
-    if math.isnan(value):
-        return "—"
-    return f"{value:.4g}".replace("-", "−").replace("inf", "∞")
 
 
 def _character(match: re.Match[str]) -> str:

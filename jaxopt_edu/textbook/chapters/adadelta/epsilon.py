@@ -10,6 +10,7 @@ from jaxopt_edu.optimizers import adadelta, rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
 from jaxopt_edu.textbook.measures import arrivals, exponent, first_at_most, plain
+from jaxopt_edu.textbook.numerals import number, point
 from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all, slope, surface_paths
 
 EPSILONS = 10.0 ** np.arange(-8, -1)
@@ -52,7 +53,7 @@ def needs_no_learning_rate(seed: int = 0, *, starts: int = 16, steps: int = 12_0
     default = float(ours[np.isclose(EPSILONS, defaults["eps"])][0])
     best = int(np.nanargmin(ours))
     paths = surface_paths(
-        problems.bowl, {f"ε = {eps:g}": adadelta(eps=eps) for eps in (1e-2, 1e-4, 1e-6)}, steps=150
+        problems.bowl, {f"ε = {number(eps)}": adadelta(eps=eps) for eps in (1e-2, 1e-4, 1e-6)}, steps=150
     )
     return Finding(
         name="needs-no-learning-rate",
@@ -64,12 +65,12 @@ def needs_no_learning_rate(seed: int = 0, *, starts: int = 16, steps: int = 12_0
             f"like the length of the first one to the power {exponents['Adadelta']:.2f}; RMSProp's, set by "
             f"η, to the power {exponents['RMSProp']:.2f}. So Adadelta forgives a bad guess more easily, but "
             "a guess it is."
-        ).replace("-", "−"),
+        ),
         setting=(
             f"The bowl x²/20 + y²; steps to 1 % of the start's height, of {steps:,}; {starts} starts drawn "
             f"evenly from its window (seed {seed}), their median and 80 %; Adadelta with η = 1, ρ = "
             f"{defaults['rho']:g} and {len(EPSILONS)} values of ε; RMSProp with the η that makes its first "
-            f"step as long. Paths: 150 steps from {problems.bowl.start}."
+            f"step as long. Paths: 150 steps from {point(problems.bowl.start)}."
         ),
         data=plain(
             {
@@ -134,7 +135,7 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
             f"{first:.3f} √(ε/(1 − ρ)), and after {steps:,} steps they are {growth:.1f} times as long as the "
             f"first ten ({growth_without_noise:.1f} times without noise): √ε is the learning rate, with a "
             "slow start."
-        ).replace("-", "−"),
+        ),
         setting=(
             f"f(w) = g w with g = 1 + {noise:g} ξ, ξ ~ N(0, 1); ρ = {rho:g}, η = 1; {steps:,} steps; {runs} "
             f"runs (seed {seed}), and one without noise; lengths are means over ten steps and all noisy runs."
@@ -153,7 +154,7 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
         figures=(
             LinesFigure(
                 tuple(
-                    Series(f"ε = {eps:g}", places, each[places - 1])
+                    Series(f"ε = {number(eps)}", places, each[places - 1])
                     for eps, each in zip(epsilons[::-1], lengths[::-1], strict=True)
                 ),
                 xlabel="step",

@@ -10,6 +10,7 @@ from jaxopt_edu.optimizers import adadelta, rmsprop, sgd
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
 from jaxopt_edu.textbook.measures import arrivals, exponent, first_at_most, plain, stays_at_most
+from jaxopt_edu.textbook.numerals import span
 from jaxopt_edu.textbook.runs import heights, on_surface, random_starts, run_all, without_batch
 
 SURFACES = (problems.bowl, problems.booth, problems.beale, problems.rosenbrock, problems.himmelblau)
@@ -104,7 +105,7 @@ def one_for_all(seed: int = 0, *, starts: int = 15, steps: int = 4000) -> Findin
         measured=(
             "The fastest η is "
             + ", ".join(f"{rate:.2g} on {_shown(name)}" for name, rate in best.items())
-            + f". With η = 1 it takes {min(known):.1f} to {max(known):.1f} times as many steps"
+            + f". With η = 1 it takes {span(min(known), max(known), '.1f')} times as many steps"
             + (f", and on {' and '.join(never)} most starts do not get there." if never else ".")
         ),
         setting=(

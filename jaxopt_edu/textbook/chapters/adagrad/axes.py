@@ -8,6 +8,7 @@ from jaxopt_edu.optimizers import adagrad, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure
 from jaxopt_edu.textbook.measures import band, exponent, plain
+from jaxopt_edu.textbook.numerals import point
 from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, steps_needed
 from jaxopt_edu.textbook.runs import random_starts, surface_paths
 from jaxopt_edu.textbook.ways import BOWL, fastest_over_the_bowl
@@ -55,7 +56,7 @@ def straight_path(seed: int = 0, *, starts: int = 16) -> Finding:
         setting=(
             f"The bowl x²/20 + y²; best: the fewest steps from the slowest of {starts} starts (seed {seed}) "
             "among 60 learning rates each, SGD as in chapter 2; its smallest factor in the long run is at "
-            f"η = {2 / BOWL.sum():.2f} (theory); paths of 40 steps from {problems.bowl.start}."
+            f"η = {2 / BOWL.sum():.2f} (theory); paths of 40 steps from {point(problems.bowl.start)}."
         ),
         data=plain(
             {

@@ -16,6 +16,7 @@ from jaxopt_edu.optimizers import adam
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
 from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.numerals import span
 from jaxopt_edu.textbook.runs import run_all, slope
 
 amsgrad = lift(optax.amsgrad)
@@ -74,7 +75,7 @@ def counterexample(
             f"point, with C the rare gradient of {large:g}, is 2(C − 2)/3 = {worst:.3f}. AMSGrad ends at "
             f"{ends['AMSGrad']:+.2f} with a regret of {average['AMSGrad']:.3f}. With the default β₂ = 0.999 "
             f"Adam ends at {ends['Adam, β₂ = 0.999']:+.2f}, too."
-        ).replace("-", "−"),
+        ),
         setting=(
             f"Reddi et al. 2018, theorem 1: round t costs C x, C = {large:g}, if t mod 3 = 1 and −x "
             f"otherwise, x in [−1, 1], projected; β₁ = 0, η = {RATE:g}/√t; {steps:,} rounds from "
@@ -143,8 +144,8 @@ def rare_gradients(
                 if enough
                 else "None of those tried was long enough. "
             )
-            + f"AMSGrad ends between {middle['AMSGrad'].min():+.2f} and {middle['AMSGrad'].max():+.2f}."
-        ).replace("-", "−"),
+            + f"AMSGrad ends at {span(middle['AMSGrad'].min(), middle['AMSGrad'].max(), '+.2f')}."
+        ),
         setting=(
             f"A gradient is {large:g} with probability {chance:.3f} and −1 otherwise, {gain:g} on average; x "
             f"in [−1, 1], projected, from 0; β₁ = 0.9, η = {RATE:g}/√t; mean of x over the last tenth of "

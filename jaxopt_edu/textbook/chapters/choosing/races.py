@@ -12,6 +12,7 @@ from jaxopt_edu.race.surface import target
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Path, PathsFigure, Series
 from jaxopt_edu.textbook.measures import arrivals, first_at_most, plain, stays_at_most
+from jaxopt_edu.textbook.numerals import point
 from jaxopt_edu.textbook.runs import ADAPTIVE, METHODS, heights, on_surface, run_all
 
 RATES = 10.0 ** (np.arange(-14, 7) / 4)
@@ -57,7 +58,7 @@ def race(seed: int = 0, *, starts: int = 100, spread: float = 0.5, steps: int = 
         claim="Who wins the race over the contour map is the best optimizer.",
         verdict=("fails", "depends", "holds")[(won[winner] > 0.5) + (surest == winner)],
         measured=(
-            f"From {_place(beale.start)}, tuned for this start, the order is "
+            f"From {point(beale.start)}, tuned for this start, the order is "
             + ", ".join(f"{name} {_count(needed[name][0])}" for name in order)
             + f" steps. With the same settings from {starts} other starts nearby, {winner} is first in "
             f"{won[winner]:.0%}"
@@ -145,13 +146,13 @@ def saddle_race(seed: int = 0, *, learning_rate: float = 0.05, runs: int = 32, s
             + ". Each with the fastest η that walks and does not jump: "
             + ", ".join(f"{name} {_count(tuned[name])}" for name in order)
             + "."
-        ).replace("-", "−"),
+        ),
         setting=(
             f"x² − y² from ({saddle.start[0]:g}, 0), on the ridge; a normal deviate in each component of the "
             f"gradient; steps until f ≤ {target(saddle):g}, of {steps}; {runs} runs (seed {seed}), median "
             f"and 80 %; tuned: the best of {len(RATES)} learning rates at which no step on the way out is "
             f"longer than {LONGEST:g}, a third of the way to the saddle."
-        ).replace("-", "−"),
+        ),
         data=plain(
             {
                 "noises": noises,
@@ -189,10 +190,6 @@ def _tuned(points: np.ndarray, left: np.ndarray) -> tuple[float, float]:
     median = np.where(walks, np.median(left, axis=1), np.inf)
     best = int(median.argmin())
     return float(median[best]), float(RATES[best])
-
-
-def _place(point: tuple[float, float]) -> str:
-    return f"({point[0]:g}, {point[1]:g})"
 
 
 def _count(steps: float) -> str:

@@ -12,6 +12,7 @@ from jaxopt_edu.race.settings import LEARNING_RATES
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure
 from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.numerals import span
 from jaxopt_edu.textbook.runs import METHODS
 
 SEEDS = 5
@@ -46,7 +47,7 @@ def sensitivity(seed: int = 0, *, steps: int = 200) -> Finding:
         measured=(
             "Test accuracy within a point of the method's own best is reached on "
             + ", ".join(
-                f"{width:.1f} decades with {name} ({places[name][0]:.2g} to {places[name][1]:.2g})"
+                f"{width:.1f} decades with {name} ({span(*places[name], '.2g')})"
                 for name, width in decades.items()
             )
             + f". The widest is {widest}. None takes any rate; what differs most is where the good ones lie."

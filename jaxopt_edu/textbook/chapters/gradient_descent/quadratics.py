@@ -16,6 +16,7 @@ from jaxopt_edu.textbook.measures import (
     first_at_most,
     plain,
 )
+from jaxopt_edu.textbook.numerals import point
 from jaxopt_edu.textbook.quadratics import REDUCTION, at_best, directions, fastest, steps_needed
 from jaxopt_edu.textbook.runs import on_surface, random_starts, surface_paths
 from jaxopt_edu.textbook.theory import sgd_contraction, steps_to_shrink
@@ -56,7 +57,7 @@ def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> F
         ),
         setting=(
             f"The bowl x²/20 + y²; angle between −g and the way to the minimum at {starts} points drawn "
-            f"evenly from its window with seed {seed}; paths of {steps} steps from {surface.start}."
+            f"evenly from its window with seed {seed}; paths of {steps} steps from {point(surface.start)}."
         ),
         data=plain(
             {

@@ -9,6 +9,7 @@ from jaxopt_edu.optimizers import momentum, sgd
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure
 from jaxopt_edu.textbook.measures import band, crossings, distances, plain
+from jaxopt_edu.textbook.numerals import point
 from jaxopt_edu.textbook.runs import on_surface, random_starts, surface_paths
 from jaxopt_edu.textbook.theory import best_momentum
 from jaxopt_edu.textbook.ways import BOWL, Ways, fastest_over_the_bowl, ways_over_the_bowl
@@ -56,8 +57,8 @@ def famous_picture(seed: int = 0, *, starts: int = 64, steps: int = 30) -> Findi
             f"{left['Momentum, η = 0.1']:.0%}."
         ),
         setting=(
-            f"The bowl x²/20 + y²; {steps} steps; α = 0.9; paths from {problems.bowl.start}, counts from "
-            f"{starts} starts drawn from its window (seed {seed})."
+            f"The bowl x²/20 + y²; {steps} steps; α = 0.9; paths from {point(problems.bowl.start)}, counts "
+            f"from {starts} starts drawn from its window (seed {seed})."
         ),
         data=plain({"crossings": counts, "share_of_the_distance_left": left}),
         figures=(

@@ -13,6 +13,7 @@ from jaxopt_edu.optimizers import momentum, nesterov
 from jaxopt_edu.textbook.chapter import Finding, Verdict
 from jaxopt_edu.textbook.figures import LinesFigure, PathsFigure, Series
 from jaxopt_edu.textbook.measures import band, distances, exponent, path_lengths, plain
+from jaxopt_edu.textbook.numerals import point, span
 from jaxopt_edu.textbook.quadratics import (
     CONDITIONS,
     REDUCTION,
@@ -65,7 +66,7 @@ def two_balls(seed: int = 0, *, learning_rate: float = 0.1, starts: int = 64, st
         ),
         setting=(
             f"The bowl x²/20 + y², η = {learning_rate:g}, α = 0.9, {steps} steps; paths from "
-            f"{problems.bowl.start}, lengths from {starts} starts drawn from its window (seed {seed})."
+            f"{point(problems.bowl.start)}, lengths from {starts} starts drawn from its window (seed {seed})."
         ),
         data=plain({"lengths": lengths, "left": left, "share_shorter": shorter, "share_closer": closer}),
         figures=(
@@ -174,7 +175,7 @@ def speed_at_best(seed: int = 0, *, starts: int = 8) -> Finding:
         claim="Nesterov is the faster of the two.",
         verdict="holds" if (ratio < 1).all() else "fails" if (ratio > 1).all() else "depends",
         measured=(
-            f"On quadratics, each tuned to κ, it needs {ratio.min():.2f} to {ratio.max():.2f} times as many "
+            f"On quadratics, each tuned to κ, it needs {span(ratio.min(), ratio.max(), '.2f')} times as many "
             f"steps as momentum: {medians['Nesterov'][-1]:.0f} against {medians['Momentum'][-1]:.0f} at κ = "
             f"10⁴. Theory says √3 times in the long run. Both grow like √κ (measured powers "
             f"{powers['Nesterov']:.2f} and {powers['Momentum']:.2f})."

@@ -133,7 +133,7 @@ def going_in_circles(seed: int = 0, *, starts: int = 400, steps: int = 300) -> F
     arrived = {name: (np.abs(way[:, -1]) < 1e-3) for name, way in runs.items()}
     share = {name: float(each.mean()) for name, each in arrived.items()}
     cycle = np.sort(runs["Momentum"][0, -3:]).tolist()
-    jumps = [f"{place:.2f}".replace("-", "−") for place in cycle]
+    jumps = [f"{place:.2f}" for place in cycle]
     others = min(share["SGD"], share["Nesterov"])
     shown = np.arange(61)
     return Finding(

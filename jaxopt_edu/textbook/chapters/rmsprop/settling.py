@@ -12,6 +12,7 @@ from jaxopt_edu.optimizers import rmsprop
 from jaxopt_edu.textbook.chapter import Finding
 from jaxopt_edu.textbook.figures import LinesFigure, Series
 from jaxopt_edu.textbook.measures import band, plain
+from jaxopt_edu.textbook.numerals import span
 from jaxopt_edu.textbook.runs import on_surface, run_all
 
 RATES = 10.0 ** (-np.arange(1, 7) / 2)
@@ -59,7 +60,7 @@ def settling(seed: int = 0, *, starts: int = 32, steps: int = 6000) -> Finding:
         claim="With a constant learning rate RMSProp never settles: it hovers at about η from the minimum.",
         verdict="fails" if not hovers else "holds" if settled[long].max() < 0.1 else "depends",
         measured=(
-            f"At ρ = 0.9 it ends {over_rate[short].min():.3f} to {over_rate[short].max():.3f} η from the "
+            f"At ρ = 0.9 it ends {span(over_rate[short].min(), over_rate[short].max(), '.3f')} η from the "
             "minimum; theory says η/2 in each coordinate, whatever its curvature. At the default ρ = 0.99 "
             f"{settled[long].mean():.0%} of the runs settle all the same, {settled[long][0]:.0%} of them at "
             f"η = {RATES[0]:.2g} and {settled[long][-1]:.0%} at {RATES[-1]:.2g}: h forgets more slowly than "
@@ -116,6 +117,7 @@ def hovering_in_noise(seed: int = 0, *, noise: float = 1.0, runs: int = 64, step
 
     constant = distance([rmsprop(learning_rate=rate) for rate in rates.tolist()], steps // 2)
     falling = distance([rmsprop(learning_rate=schedules.cosine(rate, steps)) for rate in rates.tolist()], 1)
+    nearer = constant / falling
     theory = np.sqrt(rates * noise / 2)
     exponent = float(np.polyfit(np.log(rates), np.log(constant), 1)[0])
     return Finding(
@@ -127,8 +129,7 @@ def hovering_in_noise(seed: int = 0, *, noise: float = 1.0, runs: int = 64, step
             f"{constant[0] / rates[0]:.1f} η at η = {rates[0]:.2g} and {constant[-1] / rates[-1]:.1f} η at "
             f"{rates[-1]:.2g}, within {np.abs(constant / theory - 1).max():.0%} of √(ησ/2λ), the theory for "
             "small η. To come ten times as near takes a hundred times smaller η, or one that falls: falling "
-            f"to 0 in as many steps it ends {(constant / falling).min():.1f} to "
-            f"{(constant / falling).max():.1f} times as near."
+            f"to 0 in as many steps it ends {span(nearer.min(), nearer.max(), '.1f')} times as near."
         ),
         setting=(
             f"λw²/2 with λ = 1 and noise of σ = {noise:g} in the gradient, from the minimum; ρ = 0.99; "
