@@ -56,7 +56,7 @@ def test_a_loss_without_matrix_products_is_not_packed(monkeypatch):
     assert not of_products(without_products, layout, PARAMS, jnp.zeros(()))
     packed = []
     monkeypatch.setattr(
-        "jaxopt_edu.training.run.pack_carry", lambda *given: packed.append(1) or pack_carry(*given)
+        "jaxopt_edu.training.program.pack_carry", lambda *given: packed.append(1) or pack_carry(*given)
     )
     for loss, times in ((without_products, 0), (loss_fn, 1)):
         train(jo.sgd(0.125), loss, steps=2)
