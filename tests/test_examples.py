@@ -38,6 +38,7 @@ FIGURES = {
     "flax_linen.py": (ACCURACY, 1, 0.95, 1.0),
     "equinox_mlp.py": (r"after 500 steps " + ACCURACY, 1, 0.95, 1.0),
     "numpyro_svi.py": (r"difference: (\S+)", 1, -0.02, 0.05),
+    "diagnose.py": (r"clip and eps: (\S+) of the held-out digits\nnothing found", 1, 0.92, 1.0),
     "sweep_by_vmap.py": (ACCURACY, 1, 0.95, 1.0),
     "tracked_sweep.py": (r"step 500: .* accuracy (\S+)", 1, 0.95, 1.0),
     "hand_written_optimizer.py": (ACCURACY, 1, 0.94, 1.0),

@@ -201,6 +201,7 @@ AROUND: dict[str, Any] = {
     "accumulated": lambda value: jo.accumulated(jo.sgd(value), 2),
     "chain": lambda value: jo.chain(optax.clip_by_global_norm(100.0), jo.sgd(value)),
     "cautious": lambda value: jo.cautious(jo.sgd(value)),
+    "monitor": lambda value: jo.monitor(jo.sgd(value)),
     "compensated": lambda value: jo.compensated(jo.sgd(value)),
     "half_state": lambda value: jo.half_state(jo.momentum(value), jax.random.key(0)),
     "lifted": lambda value: jo.lift(optax.masked)(jo.sgd(value), {"dense": True, "last": True}),

@@ -79,6 +79,19 @@ def test_what_cannot_be_read_is_told_in_one_line():
         jo.readings(opt, stacked, PARAMS)
 
 
+@pytest.mark.slow
+def test_the_best_runs_of_a_sweep_can_be_read():
+    opts = [jo.monitor(jo.sgd(rate)) for rate in (0.1, 0.2)]
+    result = jo.sweep(
+        lambda w, _: jnp.sum(w["b"] ** 2) + jnp.sum(w["w"] ** 2), PARAMS, opts, steps=20, progress=False
+    )
+    best = result.top[0]
+    found = jo.readings(best.optimizer, best.state, best.params)
+    assert found.steps.tolist() == [20]
+    rate = jo.hyperparameters(best.optimizer)["learning_rate"]
+    np.testing.assert_allclose(found.values["effective_rate"], rate, rtol=1e-5)
+
+
 def test_reading_moves_nothing_to_a_device():
     opt = jo.monitor(jo.chain(jo.lift(optax.clip)(1.0), jo.half_state(jo.adam(), jax.random.key(0))))
     state = opt.init(PARAMS)
