@@ -12,9 +12,8 @@ from mlflow.tracking import MlflowClient
 
 pytestmark = [
     pytest.mark.slow,  # MLflow makes its tables in two seconds
-    # The database's library has something against MLflow's, and MLflow leaves its database open.
+    # The database's library has something against MLflow's use of it.
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 
