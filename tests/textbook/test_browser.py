@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import jax
@@ -351,6 +352,79 @@ def test_reduced_motion(browser, book):
         assert "less motion" in figure.locator(".still").inner_text()
         figure.locator(".player input").press("Home")
         assert figure.locator(".player output").inner_text() == "step 0 of 30"
+
+
+def test_names_follow_their_markers_and_the_speed_can_be_chosen(desk):
+    page, figure = desk, desk.locator("#path-on-the-bowl-1")
+    name = """() => {
+        const label = textbook.figures.get('path-on-the-bowl-1').ends.find(it => it.name === 'η = 0.95');
+        return [label.data_source.data.x[0], label.data_source.data.y[0], label.glyph.y_offset.value];
+    }"""
+    slider = figure.locator(".player input")
+    slider.press("End")
+    resting = page.evaluate(name)
+    slider.press("Home")
+    slider.press("ArrowRight")
+    whole = drawn(page, "path-on-the-bowl-1", "path:η = 0.95")
+    assert page.evaluate(name) == pytest.approx([whole["x"][1], whole["y"][1], -16])
+    slider.press("End")
+    assert page.evaluate(name) == resting
+    assert resting[2] == 0
+
+    def seconds(speed):
+        figure.get_by_label("Speed").select_option(speed)
+        slider.press("Home")
+        began = time.monotonic()
+        figure.locator(".play").click()
+        page.wait_for_function("() => textbook.players.get('path-on-the-bowl-1').step >= 10")
+        figure.locator(".play").click()
+        return time.monotonic() - began
+
+    assert seconds("half") > 1.5 * seconds("double")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_jumps(browser, book, width):
+    heights = (
+        """() => [...document.querySelectorAll(".figure")].map(it => it.getBoundingClientRect().height)"""
+    )
+    links = """() => [...document.querySelectorAll(".contents a")].map(link => {
+        const sizes = [null, "true"].map(value => {
+            value ? link.setAttribute("aria-current", value) : link.removeAttribute("aria-current");
+            return link.offsetWidth + ":" + link.offsetHeight;
+        });
+        return sizes[0] === sizes[1];
+    })"""
+    with opened(browser, book, width=width) as page:
+        before = page.evaluate(heights)
+        draw_all(page)
+        np.testing.assert_allclose(page.evaluate(heights), before, atol=3)
+        assert all(page.evaluate(links))
+
+
+def test_what_is_cut_off_on_a_phone_scrolls_and_says_so(browser, book):
+    with opened(browser, book, width=390) as page:
+        page.evaluate("() => document.querySelectorAll('main details').forEach(it => (it.open = true))")
+        page.wait_for_function("() => document.querySelectorAll('.cut').length > 20")
+        page.wait_for_timeout(300)
+        told = page.evaluate(
+            """() => [...document.querySelectorAll("table, .equations, pre.code")].map(it => {
+                const place = it.closest(".scroll, pre.code");
+                return [place.scrollWidth > place.clientWidth + 1, place.classList.contains("cut"),
+                    getComputedStyle(place).overflowX, place.tabIndex];
+            })"""
+        )
+        assert all(cut == says and how == "auto" and tab == 0 for cut, says, how, tab in told)
+        # The overview needs no scrolling, and its claims have room for some words a line.
+        assert not page.locator(".scroll.cut > table.claims").count()
+        assert page.locator("table.claims td:nth-child(2)").first.bounding_box()["width"] > 190
+
+
+def test_figures_have_names(desk):
+    figures = desk.locator(".figure").count()
+    assert desk.get_by_role("figure").count() == figures - 1  # one of the lab's charts is hidden
+    assert desk.get_by_role("figure", name=re.compile("(Paths|Chart|Map) o|lab")).count() == figures - 1
+    assert desk.get_by_role("group", name=re.compile("Show or hide: .+")).count() > 30
 
 
 def test_the_lab(desk):

@@ -102,6 +102,9 @@ def test_every_figure_says_what_was_measured_and_has_a_table(page, written):
     for figure, finding in zip(figures, findings, strict=True):
         assert figure["aria-label"].endswith(finding.measured)
         assert len(figure["aria-label"]) > len(finding.measured) + 20
+    names = [found["aria-label"] for tag, found in page.elements if tag == "figure"]
+    assert len(names) == len(findings)
+    assert all(figure["aria-label"].startswith(name) for name, figure in zip(names, figures, strict=True))
     assert page.text.count("The numbers of this figure") == len(findings)
     # A reader of the bowl's table finds the last value of SGD.
     assert f"{written.opening.data['last']:.4g}" in page.text

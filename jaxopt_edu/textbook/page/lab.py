@@ -41,6 +41,7 @@ class ShownLab(NamedTuple):
 
     Attributes:
         map: the plot of the paths, as JSON.
+        caption: what stands under it at first.
         losses: the plots of f, by scale, as JSON.
         choices: what the controls can choose, as JSON.
         chunks: the data of each surface, by its name, as JSON.
@@ -49,6 +50,7 @@ class ShownLab(NamedTuple):
     """
 
     map: Markup
+    caption: str
     losses: dict[str, Markup]
     choices: Markup
     chunks: dict[str, Markup]
@@ -91,6 +93,7 @@ def show_lab(lab: Lab) -> ShownLab:
     }
     return ShownLab(
         map=_map(),
+        caption=f"f = {SURFACES[0].formula}. ○ start, ☆ minimum. {ground_of(SURFACES[0]).note}",
         losses={scale: _losses(scale) for scale in ("log", "linear")},
         choices=script_json(choices),
         chunks={surface.name: _chunk(lab, which) for which, surface in enumerate(SURFACES)},

@@ -24,6 +24,7 @@ class ShownFigure(NamedTuple):
     Attributes:
         id: its anchor.
         kind: "paths", "lines" or "heat".
+        name: what it is, in a few words.
         alt: what it shows, for those who do not see it.
         item: the Bokeh plot as JSON.
         ratio: height over width of the frame; 0 where the height is fixed.
@@ -36,6 +37,7 @@ class ShownFigure(NamedTuple):
 
     id: str
     kind: str
+    name: str
     alt: str
     item: Markup
     ratio: float
@@ -65,19 +67,21 @@ def show(figure: Figure, id: str, measured: str) -> ShownFigure:
         widest = min(900, round(TALLEST / ratio) + 80)
         steps = max(len(path.points) for path in figure.paths) - 1 if figure.play else 0
         names = ", ".join(path.name for path in figure.paths)
-        what = f"Paths over the contours of f = {figure.surface.formula}: {names}."
+        what = f"Paths over the contours of f = {figure.surface.formula}"
     elif isinstance(figure, LinesFigure):
         kind, (plot, notes) = "lines", draw_lines(figure)
         names = ", ".join(series.name for series in figure.series)
-        what = f"Chart of {figure.ylabel} by {figure.xlabel}: {names}."
+        what = f"Chart of {figure.ylabel} by {figure.xlabel}"
     else:
         kind, (plot, notes) = "heat", draw_heat(figure)
         widest = 720
-        what = f"Map of {figure.label} by {figure.xlabel} and {figure.ylabel}."
+        names = ""
+        what = f"Map of {figure.label} by {figure.xlabel} and {figure.ylabel}"
     return ShownFigure(
         id=id,
         kind=kind,
-        alt=f"{what} {measured}",
+        name=what,
+        alt=f"{what}{': ' if names else ''}{names}. {measured}",
         item=script_json(json_item(plot, ID(id))),
         ratio=ratio,
         widest=widest,

@@ -269,6 +269,8 @@ class Lab {
   for (const root of section?.querySelectorAll(".figure") ?? []) {
     root.addEventListener("drawn", ({ detail: figure }) => {
       drawn.set(root.id, figure);
+      // One of the two charts is hidden, and comes near no reader.
+      for (const place of section.querySelectorAll(".plot")) textbook.start(place);
       if (drawn.size < 3) return;
       const losses = { log: drawn.get("lab-losses-log"), linear: drawn.get("lab-losses-linear") };
       for (const loss of Object.values(losses)) {

@@ -118,14 +118,20 @@ const textbook = { figures: new Map(), players: new Map() };
   }
   for (const place of waiting) near.observe(place);
   textbook.fit = fit;
+  textbook.start = start;
   textbook.drawAll = () => Promise.all([...waiting].map(start));
   darkness.addEventListener("change", () => textbook.figures.forEach((figure) => recolour(figure)));
+
+  // What is wider than its place says so.
+  const cut = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.classList.toggle("cut", target.scrollWidth > target.clientWidth + 1);
+  });
+  for (const wide of document.querySelectorAll(".scroll, pre.code")) cut.observe(wide);
 
   // The contents: open beside the text, folded above it, and showing where the reader is.
   const contents = document.querySelector(".contents details");
   const wide = matchMedia("(min-width: 69rem)");
   const unfold = () => (contents.open = wide.matches);
-  unfold();
   wide.addEventListener("change", unfold);
   contents.addEventListener("click", (event) => {
     if (event.target.closest("a") && !wide.matches) contents.open = false;

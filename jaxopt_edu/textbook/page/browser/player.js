@@ -8,6 +8,8 @@ class Player {
     this.output = root.querySelector("output");
     this.button = root.querySelector(".play");
     this.timer = null;
+    this.speed = root.querySelector(".speed select");
+    this.speed.addEventListener("change", () => this.timer && this.play());
     this.slider.addEventListener("input", () => {
       this.pause();
       this.go(this.slider.valueAsNumber);
@@ -40,16 +42,18 @@ class Player {
     this.go(this.step + steps);
   }
 
-  // A whole run takes about six seconds, however many steps it has.
+  // At normal speed a whole run takes about six seconds, however many steps it has.
   play() {
+    clearInterval(this.timer);
     this.go(this.step === this.last ? 0 : this.step);
-    const stride = Math.max(1, Math.round(this.last / 150));
+    const seconds = 6 / Number(this.speed.value);
+    const stride = Math.max(1, Math.round(this.last / (25 * seconds)));
     this.timer = setInterval(
       () => {
         this.go(this.step + stride);
         if (this.step === this.last) this.pause();
       },
-      Math.max(40, 6000 / this.last),
+      Math.max(40, (1000 * seconds * stride) / this.last),
     );
     this.button.textContent = "Pause";
   }
@@ -73,17 +77,33 @@ function showPaths(figure, step) {
     }
     figure.sources[`shown:${name}`].data = upTo;
     figure.sources[`head:${name}`].data = only;
+    follow(figure, name, only, last === whole.x.length - 1);
     const value = figure.root.querySelector(`button[data-name="${CSS.escape(name)}"] .value`);
     if (value) value.textContent = reading(whole.f[last]);
   }
 }
 
+// At the end a name stands where it hides the least; before, above its marker.
+function follow(figure, name, { x, y }, atTheEnd) {
+  const label = figure.ends.find((renderer) => renderer.name === name);
+  if (!label) return;
+  label.place ??= { ...label.data_source.data };
+  const place = atTheEnd ? label.place : { x: [x[0]], y: [y[0]] };
+  label.data_source.data = { ...label.place, ...place };
+  label.glyph.y_offset = { value: atTheEnd ? 0 : -16 };
+}
+
+const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
+
+// A number in the page's style, as numerals.py writes them.
 function reading(value) {
   if (!Number.isFinite(value)) return "diverged";
   if (value === 0) return "0";
   const far = Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3;
-  const words = far ? value.toExponential(1) : value.toPrecision(3);
-  return words.replaceAll("-", "−");
+  if (!far) return value.toPrecision(3).replace("-", "−");
+  const [mantissa, exponent] = value.toExponential(1).split("e");
+  const raised = [...String(Number(exponent))].map((digit) => RAISED[digit]).join("");
+  return `${mantissa.replace("-", "−")} · 10${raised}`;
 }
 
 for (const root of document.querySelectorAll(".figure:has(.player)")) {
