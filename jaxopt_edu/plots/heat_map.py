@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxopt_edu.plots.drawing.arguments import checked_arguments
+from jaxopt_edu.plots.drawing.cells import HATCHED, HATCHING, color_bar, hatch
 from jaxopt_edu.plots.drawing.scales import (
     Shading,
     check_positive,
@@ -20,10 +21,8 @@ from jaxopt_edu.plots.drawing.scales import (
 from jaxopt_edu.plots.drawing.seeds import Mode, chosen_best, costs
 from jaxopt_edu.plots.drawing.style import (
     INK,
-    LABEL,
     NOTE,
     QUIET,
-    RULE,
     dress,
     figure_of,
     headings,
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-LOST: dict[str, Any] = {"facecolor": "#EDEDED", "edgecolor": RULE, "hatch": "///", "linewidth": 0.0}
-HATCHING: Any = {"hatch.linewidth": 1.0, "hatch.color": RULE}  # patches take these from rcParams only
 CROSS: dict[str, Any] = {
     "linestyle": "none",
     "marker": "x",
@@ -148,7 +145,7 @@ def heat_map(
         mapped = _cells(axes, across, up, heights, look, logs)
     else:
         mapped = _scatter(axes, across, up, heights, look, mode)
-    _bar(axes, mapped, look, label)
+    color_bar(axes, mapped, label, log=look.log, aspect=28)
     _ring(axes, point)
     headings(
         axes,
@@ -169,16 +166,12 @@ def _places(name: str, values: ArrayLike) -> np.ndarray:
 def _cells(
     axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, look: Shading, logs: list[bool]
 ) -> ScalarMappable:
-    from matplotlib import rc_context
-    from matplotlib.patches import Rectangle
-
     edges = [_edges(places, log) for places, log in zip((x, y), logs, strict=True)]
     axes.set_xlim(edges[0][0], edges[0][-1])
     axes.set_ylim(edges[1][0], edges[1][-1])
     finite = np.ma.masked_invalid(values)
     if finite.mask.any():
-        with rc_context(HATCHING):
-            axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0.2, **LOST))
+        hatch(axes)
     cells = axes.pcolormesh(*edges, finite, norm=look.norm, cmap=look.colors, rasterized=True, zorder=0.5)
     levels = [level for level in ticks(look.low, look.high, log=look.log) if look.low < level < look.high]
     if levels and min(values.shape) > 1:
@@ -209,16 +202,6 @@ def _scatter(
         linewidths=0.8,
         zorder=3,
     )
-
-
-def _bar(axes: Axes, mapped: ScalarMappable, look: Shading, label: str) -> None:
-    bar = figure_of(axes).colorbar(mapped, ax=axes, pad=0.03, fraction=0.05, aspect=28)
-    places = ticks(look.low, look.high, log=look.log)
-    bar.set_ticks(list(places), labels=[number(place) for place in places])
-    bar.minorticks_off()
-    bar.set_label(label, fontsize=LABEL, color=INK)
-    bar.ax.tick_params(labelsize=NOTE, labelcolor=QUIET, color=RULE, width=0.8, length=4)
-    cast("Any", bar.outline).set(edgecolor=RULE, linewidth=0.8)
 
 
 def _edges(places: np.ndarray, log: bool) -> np.ndarray:
@@ -253,7 +236,7 @@ def _key(axes: Axes, marks: Mapping[str, tuple[float, float]], *, on_grid: bool,
         entries[words] = Line2D([], [], **mark, markersize=9, markeredgewidth=0)
     with rc_context(HATCHING):
         if lost:
-            entries[lost] = Patch(**LOST) if on_grid else Line2D([], [], **CROSS)
+            entries[lost] = Patch(**HATCHED) if on_grid else Line2D([], [], **CROSS)
         figure_of(axes).legend(
             list(entries.values()),
             list(entries),

@@ -8,15 +8,12 @@ import numpy as np
 
 from jaxopt_edu.core.arguments import checked_option
 from jaxopt_edu.plots.drawing.arguments import checked_arguments
-from jaxopt_edu.plots.drawing.scales import SHADES, number, ticks
+from jaxopt_edu.plots.drawing.cells import color_bar, hatch
+from jaxopt_edu.plots.drawing.scales import SHADES
 from jaxopt_edu.plots.drawing.style import (
     INK,
-    LABEL,
     NOTE,
-    QUIET,
-    RULE,
     dress,
-    figure_of,
     headings,
     new_figure,
     require_matplotlib,
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 
 # From blue over a pale third in the middle to brown; apart under the common forms of colour blindness.
 SIDES = ("#1B4F8A", "#4F93C7", "#D5E7F1", "#F3F1EC", "#FBE3C8", "#DD7A3A", "#9C3208")
-NONE: dict[str, Any] = {"facecolor": "#EDEDED", "edgecolor": RULE, "hatch": "///", "linewidth": 0.0}
-HATCHING: Any = {"hatch.linewidth": 1.0, "hatch.color": RULE}  # patches take these from rcParams only
 USUAL = (1e-4, 1e-2)  # the update ratios with which networks train
 TALLEST, HEIGHT = 0.34, 14.0  # inches: of a row, and of all of them
 MOST_NAMES, LONGEST_NAME = 60, 44  # rows, letters
@@ -109,7 +104,9 @@ def layers(record: Any, *, what: str = "update_ratio", title: str | None = None)
     dress(axes, xlabel="step")
     cells = _cells(axes, readings.steps, values, look)
     _names(axes, readings.layers)
-    _bar(axes, cells, look)
+    bar = color_bar(axes, cells, look.words, log=look.log, aspect=16, anchor=(0.0, 1.0))
+    for place in USUAL if what == "update_ratio" else ():
+        bar.axhline(place, color=INK, linewidth=1.2, linestyle=(0, (2, 2)))
     hatched = f"hatched: {'0, or ' if look.log else ''}no number" if np.any(values.mask) else ""
     headings(axes, title, "; ".join(filter(None, [look.note, hatched])))
     return figure
@@ -121,14 +118,10 @@ def _shown(readings: Readings, what: str, look: Look) -> np.ma.MaskedArray:
 
 
 def _cells(axes: Axes, steps: np.ndarray, values: np.ma.MaskedArray, look: Look) -> ScalarMappable:
-    from matplotlib import rc_context
-    from matplotlib.patches import Rectangle
-
     width = steps[1] - steps[0] if len(steps) > 1 else steps[0]
     edges = np.array([max(steps[0] - width, 0), *steps], dtype=np.float64)
     if np.any(values.mask):
-        with rc_context(HATCHING):
-            axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0.2, **NONE))
+        hatch(axes)
     norm, colors = _norm(values, look), _colors(look)
     rows = np.arange(len(values) + 1) - 0.5
     cells = axes.pcolormesh(edges, rows, values, norm=norm, cmap=colors, rasterized=True, zorder=0.5)
@@ -163,18 +156,3 @@ def _names(axes: Axes, names: tuple[str, ...]) -> None:
     short = [name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}" for name in names]
     axes.set_yticks(list(places), labels=[short[place] for place in places])
     axes.tick_params(axis="y", length=0, labelsize=NOTE, labelcolor=INK)
-
-
-def _bar(axes: Axes, cells: ScalarMappable, look: Look) -> None:
-    bar = figure_of(axes).colorbar(cells, ax=axes, pad=0.03, fraction=0.05, aspect=16, anchor=(0.0, 1.0))
-    norm: Any = cells.norm
-    places = ticks(norm.vmin, norm.vmax, log=look.log)
-    bar.set_ticks(list(places), labels=[number(place) for place in places])
-    bar.minorticks_off()
-    bar.set_label(look.words, fontsize=LABEL, color=INK)
-    bar.ax.tick_params(labelsize=NOTE, labelcolor=QUIET, color=RULE, width=0.8, length=4)
-    frame: Any = bar.outline
-    frame.set(edgecolor=RULE, linewidth=0.8)
-    if look is LOOKS["update_ratio"]:
-        for place in USUAL:
-            bar.ax.axhline(place, color=INK, linewidth=1.2, linestyle=(0, (2, 2)))

@@ -13,7 +13,8 @@ and of these the ratio ‖u‖/‖w‖ and the effective learning rate ‖u‖/�
 last multiple of `window` steps. It costs no array of the parameters' size. The update is kept in memory
 where a compiled step would have added it at once: a write and a read of as many bytes as the parameters have.
 Updates are the optimizer's own to the bit; in a compiled loop up to a rounding, since XLA may make one
-operation of a product and a sum whose product need not be kept.
+operation of a product and a sum whose product need not be kept. `fit` carries many small leaves one by one
+then, and not end to end.
 
 The cosine is that of the whole update with the gradient, which every optimizer has, and not that of an
 average: one of its own would cost an array.
