@@ -142,7 +142,8 @@ def fit(
     Raises:
         TypeError: data, loss or parameters are of a kind that cannot be trained.
         ValueError: a number is out of range, a key is missing, or a checkpoint does not fit.
-        FileExistsError: the checkpoint folder holds another run's checkpoints and resume is False.
+        FileExistsError: the checkpoint folder holds another run's checkpoints, or what a tracker is to write
+            another run, and resume is False.
         BlockingIOError: another run is writing into the checkpoint folder; says which, and what can be done.
         OSError: the checkpoint folder cannot be written to; says why, before the first step if it can.
         KeyboardInterrupt: Ctrl-C, at the end of a stretch of `every` steps; its `result` is what there was

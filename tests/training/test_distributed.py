@@ -79,6 +79,7 @@ def script(folder, port, count, index, kind, kill):
         checkpoint=FOLDERS[kind](folder),
         resume=True,
         callback=callback,
+        tracker=jo.trackers.CSV(f"{folder}.csv"),
         progress=False,
         **options,
     )
@@ -170,6 +171,9 @@ def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(
     assert reached
     assert reached[-1] < 12
     assert finished(tmp_path, folder, count, kind) == expected
+    # One process tracks, and without doubles.
+    told = [line.partition(",")[0] for line in (tmp_path / "run.csv").read_text().splitlines()]
+    assert told == ["step", "2", "4", "6", "8", "10", "12"]
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
 
 
