@@ -132,8 +132,9 @@ def fit(
         data_axis: the axis of the mesh, or axes, along which every batch is split; None for its first one.
             Data parallel and FSDP together, on jax.make_mesh((2, 4), ("replica", "shard")): parameters that
             are sharded along "shard", and data_axis=("replica", "shard").
-        allow_nonfinite: go on when a loss is NaN or infinite. Otherwise the run stops with a warning, and
-            parameters and state are those of the last finite loss; that costs two copies of both.
+        allow_nonfinite: go on when a loss is NaN or infinite. Otherwise the run stops with a warning, which
+            says where it began (a gradient, by leaf; an update; the batch; the loss itself), and parameters
+            and state are those of the last finite loss; that costs two copies of both.
         progress: show a progress bar; None for where standard error is a terminal.
 
     Returns:

@@ -23,6 +23,16 @@ class Carry(NamedTuple):
     model_state: Any = None  # what the model changes without a gradient, such as running averages
 
 
+class Made(NamedTuple):
+    """All that one step computes."""
+
+    carry: Carry
+    loss: jax.Array  # before the update
+    metrics: dict[str, jax.Array]
+    gradients: Any  # as the optimizer got them
+    updates: Any
+
+
 def start(optimizer: optax.GradientTransformation, params: Any, model_state: Any = None) -> Carry:
     """The carry before the first step.
 
@@ -67,9 +77,27 @@ def make_step(
     Returns:
         `step(carry, entry) -> (carry, (loss, metrics))`; the loss is that before the update.
     """
-    transform = as_pytree(optimizer)
+    whole = make_whole_step(loss_fn, optimizer, draw, stateful=stateful, layout=layout)
 
     def step(carry: Carry, entry: Any) -> tuple[Carry, tuple[jax.Array, dict[str, jax.Array]]]:
+        made = whole(carry, entry)
+        return made.carry, (made.loss, made.metrics)
+
+    return step
+
+
+def make_whole_step(
+    loss_fn: Callable[..., Any],
+    optimizer: optax.GradientTransformation,
+    draw: Callable[[Any], Any] = lambda entry: entry,
+    *,
+    stateful: bool = False,
+    layout: Layout | None = None,
+) -> Callable[[Carry, Any], Made]:
+    """The step of `make_step`, with all that it computes on its way; what nobody looks at costs nothing."""
+    transform = as_pytree(optimizer)
+
+    def step(carry: Carry, entry: Any) -> Made:
         batch, key = drawn(draw, entry)
         scale = loss_scale(transform, carry.state) if scales_loss(carry.state) else None
         told = loss_fn if scale is None else with_loss_scale(loss_fn, scale)
@@ -99,7 +127,8 @@ def make_step(
             grad_fn=grad_fn,
         )
         params = optax.apply_updates(carry.params, updates)
-        return Carry(params, state, outcome.model_state), (loss, outcome.metrics)
+        after = Carry(params, state, outcome.model_state)
+        return Made(after, loss, outcome.metrics, gradients, updates)
 
     return step
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxopt_edu.training.cause import cause_after, cause_at
 from jaxopt_edu.training.history import Recorder
 from jaxopt_edu.training.loop import Carry
 from jaxopt_edu.training.program import Program
@@ -39,6 +40,7 @@ def go_back(program: Program, held: Sequence[Held], recorder: Recorder) -> tuple
     if updates := wanted - base.step:
         entries = jax.tree.map(lambda leaf: leaf[:updates], base.entries)
         carry, _, _ = program.advance(carry, entries, updates)
+    first = _what_went_first(program, held, carry, wanted, bad)
     if bad == 0:
         said = f"the first loss is {losses[0]}; the parameters are those given"
     elif bad == held[0].step:
@@ -52,5 +54,25 @@ def go_back(program: Program, held: Sequence[Held], recorder: Recorder) -> tuple
             f"the loss is {losses[bad]} at step {bad}; the last finite one was {losses[bad - 1]:g} at step "
             f"{bad - 1}, and the parameters and the state are those it was computed with"
         )
+    said += f"; what went first: {first}"
     warnings.warn(f"fit stopped: {said}.", RuntimeWarning, stacklevel=5)
     return carry, said
+
+
+def _what_went_first(program: Program, held: Sequence[Held], carry: Carry, good: int, bad: int) -> str:
+    """Make the steps once more, outside of the compiled loop: from the last good loss to the bad one."""
+    try:
+        after = carry
+        if good < bad:
+            cause, after = cause_after(program, carry, _entry(held, good), good)
+            if cause is not None:
+                return cause
+        cause = cause_at(program, after, _entry(held, bad), bad)
+    except jax.errors.JaxRuntimeError as error:  # such as a lack of memory, for which no result may be lost
+        return f"could not be found out ({str(error).splitlines()[0]})"
+    return cause or f"nothing that shows: made by itself, step {bad} is finite"
+
+
+def _entry(held: Sequence[Held], step: int) -> Any:
+    base = [copy for copy in held if copy.step <= step][-1]
+    return jax.tree.map(lambda leaf: leaf[step - base.step], base.entries)

@@ -60,6 +60,11 @@ class Program(NamedTuple):
         )
 
 
+def drawn_over(placement: Placement | None, draw: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What makes a batch of an entry, split over the devices if there are several."""
+    return draw if placement is None else lambda entry: placement.split(draw(entry))
+
+
 def own_copy(carry: Carry) -> Carry:
     """A copy whose buffers may be given away.
 
@@ -91,10 +96,7 @@ def _advance(
     placement: Placement | None,
     layout: Layout | None,
 ) -> tuple[Carry, jax.Array, dict[str, jax.Array]]:
-    def split_draw(entry: Any) -> Any:
-        batch = draw(entry)
-        return batch if placement is None else placement.split(batch)
-
+    split_draw = drawn_over(placement, draw)
     if layout is not None:
         batch, key = jax.eval_shape(lambda: drawn(split_draw, jax.tree.map(lambda leaf: leaf[0], entries)))
         loss = objective(loss_fn, stateful=stateful)
