@@ -22,7 +22,7 @@ class WandB:
         project: the project's name.
         name: what the run is called there; None for a name that wandb makes up.
         id: what the run is known by in the project. A run that is to go on after a resume needs one, the same
-            each time. Numbers of steps that are there already stay as they are.
+            each time. Numbers of steps that the service has already stay as they are.
         mode: "online", "offline" (`wandb sync` uploads it later), "disabled" or "shared"; None for what
             WANDB_MODE says, else online.
         **options: everything else that `wandb.init` takes, such as entity, group, tags and dir.

@@ -66,7 +66,7 @@ def test_a_resumed_run_has_the_same_id(tracker, tmp_path):
     resumed(tracker(id="adam-1"))
     run, _, history, summary, code = read(tmp_path / "first")
     assert (run.run_id, run.resumed) == ("adam-1", False)
-    # Offline nobody knows what was recorded before; the service leaves out the steps that it has.
+    # Offline nobody knows what was recorded before.
     assert [(one["_step"], one["accuracy"]) for one in history] == [(30, 0.3), (40, 0.4)]
     assert (summary["outcome"], code) == ("finished", 0)
 
