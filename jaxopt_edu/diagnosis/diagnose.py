@@ -74,6 +74,7 @@ def _finding(rule: Rule, readings: Readings, numbers: dict[str, Any]) -> Finding
     return Finding(
         name=rule.name,
         layers=tuple(layer for layer, is_one in zip(readings.layers, chosen, strict=True) if is_one),
+        of=len(readings.layers),
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         quantity=rule.quantity,

@@ -15,6 +15,7 @@ class Finding:
     Attributes:
         name: what it is called, such as "dead".
         layers: those where it is so.
+        of: how many layers there are.
         first_step: the first reading that shows it.
         last_step: the last one.
         quantity: what was measured, such as "update ratio".
@@ -26,6 +27,7 @@ class Finding:
 
     name: str
     layers: tuple[str, ...]
+    of: int
     first_step: int
     last_step: int
     quantity: str
@@ -39,7 +41,8 @@ class Finding:
         steps = f"step {self.last_step}"
         if self.first_step != self.last_step:
             steps = f"steps {self.first_step} to {self.last_step}"
-        head = f"{self.name}: {listed(self.layers)} ({steps})"
+        where = f"all {self.of} layers" if len(self.layers) == self.of > 1 else listed(self.layers)
+        head = f"{self.name}: {where} ({steps})"
         number = f"{self.quantity} {self.measured:.3g}, threshold {self.threshold:.3g}"
         return "\n".join(
             [

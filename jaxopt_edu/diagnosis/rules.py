@@ -217,8 +217,8 @@ RULES = (
         0.95,
         clipped,
         in_most,
-        "Nearly every step is cut, so that the threshold is what sets the length of steps (for SGD) or hides "
-        "how gradients change from the averages (for Adam).",
+        "Nearly every step is cut, so that the threshold is what sets the length of steps (SGD's), or hides "
+        "from averages how gradients change (Adam's, whose steps are hardly longer without it).",
         "a threshold at the norm of most gradients, or a lower learning rate where gradients have grown.",
         ("max_norm", "max_delta", "learning_rate"),
     ),

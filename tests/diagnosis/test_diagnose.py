@@ -121,13 +121,18 @@ def test_layers_that_need_other_rates():
 def test_a_report_tells_what_where_when_how_much_and_what_to_try():
     report = str(trained(jo.adam(eps=1.0)))
     assert report.startswith(
-        "1 finding in 6 layers, readings of steps 50 to 150:\n\neps rules: 0/weight, 0/b"
+        "1 finding in 6 layers, readings of steps 50 to 150:\n\neps rules: all 6 layers ("
     )
     words = re.sub(r"\s+", " ", report)
-    assert "2/bias (steps 50 to 150)" in words
+    assert "all 6 layers (steps 50 to 150)" in words
     assert "eps 1, threshold 0.5. Gradients are smaller" in words
     assert "Try: a smaller eps" in words
     assert max(map(len, report.splitlines())) <= 100
+
+
+def test_a_report_names_the_layers_where_it_is_not_all_of_them():
+    report = str(trained(jo.adam(), DEAD))
+    assert "dead: 0/weight, 0/bias, 1/weight, 1/bias, 2/weight (steps 50 to 150)" in report
 
 
 def test_what_has_no_readings_is_told_in_one_line():
