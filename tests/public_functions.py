@@ -308,6 +308,10 @@ ROWS: dict[str, Row] = {
     # jaxopt_edu.problems
     "digits": Row(problems.digits, {}, {"seed": COUNT}),
     "mnist": Row(problems.mnist, {"path": "nowhere"}, {"path": {"text"}}),
+    **{name: Row(make, {}, numbers_of(make)) for name, make in problems.CORE.items()},
+    "problem": Row(problems.problem, {"name": "zipf"}),
+    "variants": Row(problems.variants, {"name": "zipf"}),
+    "suite": Row(problems.suite, {"name": "core"}),
     "noisy_quadratic": Row(
         problems.noisy_quadratic, {"curvatures": [1.0, 2.0], "noise_scale": 0.1}, {"noise_scale": COUNT}
     ),
