@@ -22,6 +22,7 @@ WITHOUT: dict[str, str] = {
             "Style",
             "Dataset",
             "Examples",
+            "Fingerprint",
             "NoisyQuadratic",
             "SparseRegression",
             "Surface",
@@ -65,6 +66,9 @@ WITHOUT: dict[str, str] = {
     **dict.fromkeys(
         [surface.name for surface in problems.SURFACES], "called with a point, a surface is a loss function"
     ),
+    **dict.fromkeys(problems.CORE, "all checked by what names them (tests/problems/test_problem.py)"),
+    "Problem": "what it refuses is tested there too",
+    **dict.fromkeys(["CORE", "VARIANTS"], "tables of the suite"),
     "Tracker": "a protocol: fit and sweeps ask whether what they are given has its methods",
     "matrices_only": "a mask: weight_decay calls it with a leaf's name and the leaf",
     "Optimizer": "made by factories; as optax's own pair of functions it takes anything",

@@ -308,7 +308,6 @@ ROWS: dict[str, Row] = {
     # jaxopt_edu.problems
     "digits": Row(problems.digits, {}, {"seed": COUNT}),
     "mnist": Row(problems.mnist, {"path": "nowhere"}, {"path": {"text"}}),
-    **{name: Row(make, {}, numbers_of(make)) for name, make in problems.CORE.items()},
     "problem": Row(problems.problem, {"name": "zipf"}),
     "variants": Row(problems.variants, {"name": "zipf"}),
     "suite": Row(problems.suite, {"name": "core"}),

@@ -32,7 +32,12 @@ def run(options: argparse.Namespace) -> None:
             [(describe(factory()), _idea(sys.modules[factory.__module__])) for factory in family.OPTIMIZERS],
         )
     table(
-        "Problems (jaxopt-edu race --problem NAME)",
+        "Problems of the suite (jaxopt-edu show NAME, jaxopt-edu sweep NAME …)",
+        ("name", "what it is"),
+        [(name, (inspect.getdoc(factory) or "").splitlines()[0]) for name, factory in problems.CORE.items()],
+    )
+    table(
+        "Problems to look at (jaxopt-edu race --problem NAME, jaxopt-edu sweep NAME …)",
         ("name", "what it is"),
         [(surface.name, f"f(x, y) = {surface.formula}") for surface in problems.SURFACES]
         + [

@@ -13,6 +13,7 @@ from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, text
 from jaxopt_edu.cli.devices import join_processes
+from jaxopt_edu.cli.named_problems import problem_called
 from jaxopt_edu.cli.words import read_words, settings_of
 from jaxopt_edu.problems import mlp
 from jaxopt_edu.race.learning import BATCH_SIZE, Network, evaluation
@@ -23,7 +24,7 @@ from jaxopt_edu.sweeps.results.runs import Mode
 from jaxopt_edu.sweeps.sweep import sweep
 
 DRAWN = 64
-PROBLEMS = ("digits", "mnist")
+DATA = ("digits", "mnist")
 SURFACES = {surface.name: surface for surface in problems.SURFACES}
 PRUNERS = {"halving": Halving(), "hyperband": Hyperband(), "median": MedianStopping()}
 METRICS: dict[str, Mode] = {"loss": "min", "accuracy": "max"}
@@ -46,11 +47,14 @@ examples:
   jaxopt-edu sweep digits adam 'learning_rate=cosine(peak=loguniform(1e-3,1),steps=500)' --quasi sobol
   jaxopt-edu sweep digits adam 'learning_rate=loguniform(1e-4,1)' --num 256 --prune halving
   jaxopt-edu sweep bowl sgd learning_rate=0.1,0.5,1,1.9 --steps 30    on a surface, from its start
+  jaxopt-edu sweep digits_vae adam 'learning_rate=loguniform(1e-4,0.1)'         on a problem of the suite
+  jaxopt-edu sweep mine.py:problem adam 'learning_rate=loguniform(1e-4,0.1)'    on one in a file of yours
   jaxopt-edu sweep …the same words… --resume      go on after a kill, or with further optimizers or seeds
 
-It trains an MLP with two hidden layers of 32, in batches of 128. Within a seed all settings start from the
-same parameters and see the same batches. In the folder afterwards: summary.txt, the table, pictures, and all
-that jaxopt_edu.sweeps.load("FOLDER") and --resume need.
+On digits and mnist it trains an MLP with two hidden layers of 32, in batches of 128; jaxopt-edu show NAME
+tells of the other problems. Within a seed all settings start from the same parameters and see the same
+batches. In the folder afterwards: summary.txt, the table, pictures, and all that
+jaxopt_edu.sweeps.load("FOLDER") and --resume need.
 """
 
 
@@ -66,9 +70,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "problem",
-        choices=(*PROBLEMS, *SURFACES),
         metavar="PROBLEM",
-        help="what to train on: digits, mnist, or a surface such as bowl",
+        help="what to train on: digits, mnist, a surface such as bowl, one of the suite such as digits_vae "
+        "(jaxopt-edu list has all), or your own, as in mine.py:problem",
     )
     parser.add_argument(
         "words",
@@ -92,13 +96,13 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--seeds", type=positive, metavar="N", help="runs of each setting (default: 5; 1 on a surface)"
     )
     parser.add_argument(
-        "--steps", type=positive, default=500, metavar="N", help="length of a run (default: %(default)s)"
+        "--steps", type=positive, metavar="N", help="length of a run (default: 500, or the problem's own)"
     )
     parser.add_argument(
         "--metric",
         choices=tuple(METRICS),
-        default="loss",
-        help="what decides: loss on the training set or accuracy on the test set (default: %(default)s)",
+        help="what decides on digits and mnist: loss on the training set or accuracy on the test set "
+        "(default: loss)",
     )
     parser.add_argument("--prune", choices=tuple(PRUNERS), help="end hopeless settings early")
     parser.add_argument(
@@ -134,22 +138,19 @@ def run(options: argparse.Namespace) -> None:
     optimizers = settings_of(
         entries, num=options.num or DRAWN, key=jax.random.key(options.key), quasi=options.quasi
     )
-    if options.problem in SURFACES:
-        task = _on_surface(SURFACES[options.problem])
-    else:
-        task = _on_data(problems.digits() if options.problem == "digits" else problems.mnist(options.data))
+    task = _task(options)
     leads = jax.process_index() == 0
     result = sweep(
         task.loss,
         task.first,
         optimizers,
         task.data,
-        steps=options.steps,
+        steps=options.steps or task.steps,
         seeds=options.seeds or task.seeds,
         batch_size=task.batch_size,
         evaluate=task.evaluate,
-        metric=options.metric,
-        mode=METRICS[options.metric],
+        metric=task.metric,
+        mode=task.mode,
         prune=PRUNERS.get(options.prune),
         path=options.out,
         resume=options.resume,
@@ -169,14 +170,30 @@ class Task(NamedTuple):
     data: Any
     batch_size: int | None
     evaluate: Callable[..., Any]
-    seeds: int
+    metric: str
+    mode: Mode
+    steps: int = 500
+    seeds: int = 5
 
 
-def _on_data(data: problems.Dataset) -> Task:
+def _task(options: argparse.Namespace) -> Task:
+    name, metric = options.problem, options.metric or "loss"
+    if name in SURFACES:
+        return _on_surface(SURFACES[name])
+    if name in DATA:
+        data = problems.digits() if name == "digits" else problems.mnist(options.data)
+        return _on_data(data, metric)
+    problem = problem_called(name, (*DATA, *SURFACES))
+    steps = problem.steps
+    return Task(problem.loss, problem.init, steps=steps, **problem.setup)
+
+
+def _on_data(data: problems.Dataset, metric: str) -> Task:
     network = Network(data.train.inputs.shape[1], data.classes)
     # The data are arguments of the compiled program, not constants in it.
     judged = jax.tree_util.Partial(evaluation, data)
-    return Task(mlp.loss, network, data.train, min(BATCH_SIZE, len(data.train.labels)), judged, seeds=5)
+    batch_size = min(BATCH_SIZE, len(data.train.labels))
+    return Task(mlp.loss, network, data.train, batch_size, judged, metric, METRICS[metric])
 
 
 def _on_surface(surface: problems.Surface) -> Task:
@@ -184,7 +201,7 @@ def _on_surface(surface: problems.Surface) -> Task:
         return {"loss": surface(point)}
 
     first = jnp.asarray(surface.start, jnp.result_type(float))
-    return Task(surface, first, None, None, value, seeds=1)
+    return Task(surface, first, None, None, value, "loss", "min", seeds=1)
 
 
 def _check(options: argparse.Namespace, drawn: bool) -> None:
@@ -198,10 +215,12 @@ def _check(options: argparse.Namespace, drawn: bool) -> None:
                 f"--{name} is for distributions, and all values are lists, which are tried in full; "
                 f"write choice(a,b) for a list to draw from, or leave --{name} out."
             )
-    if options.problem in SURFACES and options.metric != "loss":
+    if options.problem in SURFACES and options.metric not in (None, "loss"):
         raise ValueError(
             f"--metric {options.metric} is for data; a surface has its value only, which is loss."
         )
+    if options.problem not in (*DATA, *SURFACES) and options.metric is not None:
+        raise ValueError(f"--metric is for digits and mnist; {options.problem} has a metric of its own.")
     if (options.problem == "mnist") != (options.data is not None):
         raise ValueError(
             "mnist needs --data FOLDER with the MNIST-format files, and no other problem takes it."

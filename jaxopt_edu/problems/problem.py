@@ -52,9 +52,7 @@ class Problem:
     Example:
         >>> import jaxopt_edu as jo
         >>> problem = jo.problems.quadratic_deep()
-        >>> result = jo.sweep(
-        ...     problem.loss, problem.init, [jo.sgd(0.01), jo.sgd(0.02)], steps=20, **problem.setup
-        ... )
+        >>> result = jo.sweep(problem, [jo.sgd(0.01), jo.sgd(0.02)], steps=20)
         >>> result.best().mean < problem.trivial
         True
     """

@@ -11,10 +11,11 @@ import optax
 
 from jaxopt_edu.core.arguments import checked_flag, checked_function, optional
 from jaxopt_edu.core.checks import checked_whole
-from jaxopt_edu.core.reading import kind
 from jaxopt_edu.core.transform import Optimizer
 from jaxopt_edu.fingerprints import fingerprint
+from jaxopt_edu.problems.problem import Problem
 from jaxopt_edu.sweeps import arguments
+from jaxopt_edu.sweeps.announcing import Reporter, announcement
 from jaxopt_edu.sweeps.engine.assembly import assemble
 from jaxopt_edu.sweeps.engine.cohorts import run_group
 from jaxopt_edu.sweeps.engine.groups import kinds_of, plan_groups
@@ -28,6 +29,7 @@ from jaxopt_edu.sweeps.folder.store import Store
 from jaxopt_edu.sweeps.pruning import Pruner
 from jaxopt_edu.sweeps.results.result import SweepResult
 from jaxopt_edu.sweeps.results.runs import Mode
+from jaxopt_edu.sweeps.tasks import Task, of_problem
 from jaxopt_edu.training.arguments import check_loss_call, checked_key
 from jaxopt_edu.training.horizons import has_schedules, warn_of_mismatches
 from jaxopt_edu.training.objective import as_pytree_function
@@ -39,12 +41,12 @@ EVALUATIONS = 20
 
 
 def sweep(
-    loss_fn: Callable[..., Any],
-    params_or_init: Any,
-    optimizers: Sequence[optax.GradientTransformation],
+    loss_fn: Callable[..., Any] | Problem,
+    params_or_init: Any = None,
+    optimizers: Sequence[optax.GradientTransformation] | None = None,
     data: Any = None,
     *,
-    steps: int,
+    steps: int | None = None,
     trainable: Trainable | None = None,
     seeds: int | Sequence[int] = 1,
     batch_size: int | None = None,
@@ -79,11 +81,12 @@ def sweep(
     Args:
         loss_fn: as for `fit`: `loss_fn(params, batch)`, which returns a loss or (loss, dict of metrics); with
             a model_state `loss_fn(params, model_state, batch)`, which returns (loss, model_state[, metrics]).
+            Or a `problems.Problem`, which has everything but the optimizers: `sweep(problem, optimizers)`.
         params_or_init: pytree of arrays, the same for all seeds; or a function `init(key) -> params`.
         optimizers: any list of optax transforms; `grid` and `sample` make such lists, which add up.
         data: pytree of arrays with a leading example axis; or a pure function `sample(key) -> batch`; or
             None.
-        steps: number of steps of a whole run.
+        steps: number of steps of a whole run; a problem has its own.
         trainable: which leaves are trained, as for `fit`; None for all. The rest is there once for all runs,
             so an init(key) has to give the same for every seed.
         seeds: a number of seeds (0, 1, …), or the seeds themselves. Seed s draws its parameters with
@@ -144,6 +147,10 @@ def sweep(
         >>> jo.describe(result.best().optimizer), result.states[:, 0].tolist()
         ('sgd(learning_rate=0.1)', ['COMPLETE', 'COMPLETE', 'DIVERGED'])
     """
+    task = Task(loss_fn, params_or_init, optimizers, data, steps, batch_size, evaluate, metric, mode)
+    if isinstance(loss_fn, Problem):
+        task = of_problem(loss_fn, task)
+    loss, params_or_init, optimizers, data, steps, batch_size, evaluate, metric, mode = task
     # What is moved between host and devices here is meant to be: a guard looks for what is not.
     with jax.transfer_guard("allow"):
         transforms, seeds = arguments.transforms(optimizers), arguments.seed_list(seeds)
@@ -167,7 +174,7 @@ def sweep(
         model_state = arguments.state_of_model(model_state)
         stateful = () if model_state is None else ("model_state",)
         loss_key = checked_key(loss_key, "sweep", "loss_key")
-        check_loss_call("sweep", loss_fn, stateful=bool(stateful), keyed=loss_key is not None)
+        check_loss_call("sweep", loss, stateful=bool(stateful), keyed=loss_key is not None)
         if evaluate is not None:
             checked_function("sweep", "evaluate", evaluate, "params", *stateful)
         evaluation = None if evaluate is None else frozen.function(as_pytree_function(evaluate))
@@ -175,7 +182,7 @@ def sweep(
         scheduled = [each for each in kinds if has_schedules(transforms[each[0]])]
         warn_of_mismatches("sweep", [transforms[place] for each in scheduled for place in each], steps)
         plan = Plan(
-            loss_fn=frozen.function(as_pytree_function(loss_fn)),
+            loss_fn=frozen.function(as_pytree_function(loss)),
             evaluate=evaluation,
             data=data,
             batch_size=None if batch_size is None else checked_whole("sweep", "batch_size", batch_size),
@@ -222,15 +229,15 @@ def _swept(
     groups = plan_groups(transforms, kinds, keys, seeds, store)
     by_key = dict(zip(keys, transforms, strict=True))
     total = len(transforms) * len(seeds) * plan.steps
-    announcement = _announcement(transforms, kinds, seeds)
+    told = announcement(transforms, kinds, seeds)
     if store is not None and store.shorter(plan.steps):
-        announcement += f"; made longer, to {plan.steps} steps: all are computed again from their beginning"
+        told += f"; made longer, to {plan.steps} steps: all are computed again from their beginning"
     bars = (
         nullcontext(progress)
         if callable(progress)
-        else progress_bar(progress, total, 0, label=plan.metric, announcement=announcement)
+        else progress_bar(progress, total, 0, label=plan.metric, announcement=told)
     )
-    report = _Reporter(plan.mode)
+    report = Reporter(plan.mode)
     with signals_wait("sweep", "at the next evaluation") as pending:
         try:
             with bars as report.bar:
@@ -270,34 +277,3 @@ def _archive(result: SweepResult, keys: list[str], store: Store) -> None:
 
 def _text(keys: list[str], seeds: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(repr((keys, seeds)).encode(), np.uint8)
-
-
-class _Reporter:
-    """Adds up what groups report, for the progress bar."""
-
-    bar: Callable[[int, float], None]
-
-    def __init__(self, mode: str) -> None:
-        self.sign = 1 if mode == "min" else -1
-        self.steps, self.best = 0, np.inf
-
-    def __call__(self, steps: int, value: float) -> None:
-        self.steps += steps
-        self.best = np.fmin(self.best, self.sign * value)
-        self.bar(self.steps, self.sign * self.best)
-
-
-def _announcement(optimizers: list[Optimizer], kinds: list[list[int]], seeds: Sequence[int]) -> str:
-    sizes = {len(places) for places in kinds}
-    names = ", ".join(dict.fromkeys(kind(optimizers[places[0]]) for places in kinds))
-    if len(sizes) == 1:
-        settings = (
-            f"{len(kinds)} optimizers × {sizes.pop()} settings"
-            if len(kinds) > 1
-            else f"{sizes.pop()} settings"
-        )
-    else:
-        settings = f"{len(optimizers)} settings of {len(kinds)} optimizers"
-    programs = "1 program" if len(kinds) == 1 else f"{len(kinds)} programs"
-    runs = len(optimizers) * len(seeds)
-    return f"{names}: {settings} × {len(seeds)} seeds = {runs:,} runs in {programs}"

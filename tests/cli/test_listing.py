@@ -22,7 +22,7 @@ def test_everything_is_listed(capsys):
     titles = [line.strip() for line in lines if "(jaxopt-edu show NAME for the page)" in line]
     assert len(titles) == len(FAMILIES)
     assert sum(line.strip().startswith("Adaptive step lengths (") for line in lines) == 1
-    for name in [*(surface.name for surface in problems.SURFACES), "digits", "mnist"]:
+    for name in [*(surface.name for surface in problems.SURFACES), *problems.CORE, "digits", "mnist"]:
         assert any(line.split()[:1] == [name] for line in lines)
     for surface in problems.SURFACES:
         # A long formula is folded over lines.

@@ -7,6 +7,7 @@ tuned on.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxopt_edu.core.arguments import checked_option
 from jaxopt_edu.problems.problem import Problem
 from jaxopt_edu.problems.suite.digits_codes import digits_ae, digits_vae, linear_ae
 from jaxopt_edu.problems.suite.digits_networks import digits_deep, digits_mlp, digits_residual
@@ -84,9 +85,7 @@ def problem(name: str) -> Problem:
     >>> problem("zipf").steps
     500
     """
-    if name not in CORE:
-        raise ValueError(f"there is no problem {name!r}; choose from {', '.join(CORE)}.")
-    return CORE[name]()
+    return CORE[checked_option("problem", "name", name, list(CORE))]()
 
 
 def variants(name: str) -> tuple[Problem, Problem]:
@@ -104,8 +103,7 @@ def variants(name: str) -> tuple[Problem, Problem]:
     >>> [each.name for each in variants("quadratic_deep")]
     ['quadratic_deep(dimension=50)', 'quadratic_deep(batch_size=16)']
     """
-    if name not in CORE:
-        raise ValueError(f"there is no problem {name!r}; choose from {', '.join(CORE)}.")
+    name = checked_option("variants", "name", name, list(CORE))
     one, other = (CORE[name](**arguments) for arguments in VARIANTS[name])
     return one, other
 
@@ -122,6 +120,5 @@ def suite(name: str) -> list[Problem]:
     Raises:
         ValueError: there is no such suite.
     """
-    if name not in SUITES:
-        raise ValueError(f"there is no suite {name!r}; choose from {', '.join(SUITES)}.")
-    return [factory() for factory in SUITES[name].values()]
+    chosen = SUITES[checked_option("suite", "name", name, list(SUITES))]
+    return [factory() for factory in chosen.values()]

@@ -7,6 +7,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu import problems
+from jaxopt_edu.core.transform import is_pytree
 from jaxopt_edu.problems import CORE, VARIANTS
 
 # A method and a rate with which each is learned; a sweep of rates found them.
@@ -51,7 +52,7 @@ def test_each_says_what_it_is(made):
 @pytest.mark.parametrize("name", CORE)
 def test_it_is_learned(name, made):
     each = made[name]
-    result = jo.sweep(each.loss, each.init, [LEARNED_WITH[name]], steps=each.steps, **each.setup)
+    result = jo.sweep(each, [LEARNED_WITH[name]])
     (best,) = result.best().values
     assert np.isfinite(best)
     assert best < 0.92 * each.trivial
@@ -83,7 +84,7 @@ def _double(tree):
         x = jnp.asarray(x)
         return x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return tree if callable(tree) and not jo.core.transform.is_pytree(tree) else jax.tree.map(leaf, tree)
+    return tree if callable(tree) and not is_pytree(tree) else jax.tree.map(leaf, tree)
 
 
 def test_it_is_known_again(made):
@@ -101,14 +102,3 @@ def test_variants_are_others_and_say_so(name, made):
     prints = {each.fingerprint for each in (one, other, made[name])}
     assert len(prints) == 3
     assert one.setup.keys() == {"data", "batch_size", "evaluate", "metric", "mode"}
-
-
-@pytest.mark.parametrize("ask", [problems.problem, problems.variants])
-def test_a_name_that_is_none_is_told_the_names(ask):
-    with pytest.raises(ValueError, match="there is no problem 'zip'; choose from quadratic_deep, cancer_raw"):
-        ask("zip")
-
-
-def test_a_suite_that_is_none_is_told_the_names():
-    with pytest.raises(ValueError, match="there is no suite 'hard'; choose from core"):
-        problems.suite("hard")
