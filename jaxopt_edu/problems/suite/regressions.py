@@ -68,7 +68,7 @@ def completion(*, rank: int = 8, share: float = 0.3) -> Problem:
         ValueError: no pixel would be left to judge by.
     """
     if share >= 0.99:
-        raise ValueError(f"completion: share = {share}; it must be below 0.99: some pixels are to be unknown.")
+        raise ValueError(f"completion: share = {share}; it must be below 0.99, or nothing is unknown.")
     picture = head()
     chance = np.random.default_rng(0).uniform(size=picture.shape)
     ends = (share, (1 + share) / 2, 1.0)
