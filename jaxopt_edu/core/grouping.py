@@ -14,12 +14,13 @@ from jaxopt_edu.core.checks import check_parameters, checked_whole
 from jaxopt_edu.core.companion import split
 from jaxopt_edu.core.composition import composition_of, member_names, members, own_numbers
 from jaxopt_edu.core.foreign import checked_transform, is_transform
-from jaxopt_edu.core.group_table import Groups, LeafRow
+from jaxopt_edu.core.group_table import NOTHING, Groups, LeafRow, Size
 from jaxopt_edu.core.leaf_values import Predicate, as_rules
 from jaxopt_edu.core.naming import is_number, keywords_of, page_of
 from jaxopt_edu.core.partitioning import PartitionStep
-from jaxopt_edu.core.paths import leaf_names
+from jaxopt_edu.core.paths import leaf_names, owner_of
 from jaxopt_edu.core.reading import kind
+from jaxopt_edu.core.shardings import with_automatic_axes
 
 FROZEN = "not trained"
 
@@ -46,13 +47,14 @@ def groups(
         optimizer: any optimizer. Partitions, companions, masks of `weight_decay` and numbers with a value for
             each leaf are looked into; what an optax transform does with which leaf cannot be seen, and the
             state of `packed`, laid end to end, is shown as no leaf's.
-        params: pytree of arrays, or of their ShapeDtypeStructs.
+        params: pytree of arrays, or of their ShapeDtypeStructs. If they are sharded, the bytes on one device
+            are shown too; the state is made for that, and let go of.
         trainable: as for `fit`; the rest is shown as not trained. None for all.
         step: the number of updates made, at which schedules are asked; whole, ≥ 0.
 
     Returns:
         A `Groups`: `rows`, one for each leaf with its name, shape, dtype, group, numbers in force, bytes and
-        bytes of state; `totals` by group; printed, both as tables.
+        bytes of state, in all and on one device; `totals` by group; printed, both as tables.
 
     Raises:
         TypeError: optimizer is none, or a stack of several; a leaf cannot be trained; or trainable is no
@@ -82,16 +84,16 @@ def groups(
         check_parameters(treedef.unflatten(kept))
     tree = treedef.unflatten([None if leaf is None else _stand_in(leaf) for leaf in kept])
     found = iter(_found(transform, tree, count))
-    memory, shared = _memory(transform, tree)
+    memory, shared = _memory(tree, _first_state(transform, treedef.unflatten(kept), tree))
     nothing = Found((), FROZEN, {})
     rows = [
-        LeafRow.of(name, leaf, each.group, each.values, bytes_of_state)
-        for name, leaf, each, bytes_of_state in (
-            (name, leaf, next(found), next(memory)) if on else (name, leaf, nothing, 0)
+        LeafRow.of(name, leaf, each.group, each.values, size_of_state)
+        for name, leaf, each, size_of_state in (
+            (name, leaf, next(found), next(memory)) if on else (name, leaf, nothing, NOTHING)
             for name, leaf, on in zip(leaf_names(params), leaves, trained, strict=True)
         )
     ]
-    return Groups(tuple(rows), shared)
+    return Groups(tuple(rows), shared.bytes, shared.per_device)
 
 
 def _found(optimizer: Any, tree: Any, count: jax.Array) -> list[Found]:
@@ -175,22 +177,36 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _memory(optimizer: Any, tree: Any) -> tuple[Any, int]:
-    """The bytes of state of each leaf, and of what is none's: by the paths that a state and a leaf share."""
+def _first_state(optimizer: Any, params: Any, tree: Any) -> Any:
+    """The state before the first step: its shapes, or itself where the parameters are on several devices."""
+    if all(_on_one_device(leaf) for leaf in jax.tree.leaves(params)):
+        return jax.eval_shape(optimizer.init, tree)
+    arrays = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if _is_shape(leaf) else leaf, params)
+    with jax.transfer_guard("allow"):
+        return optimizer.init(with_automatic_axes(arrays))
+
+
+def _memory(tree: Any, state: Any) -> tuple[Any, Size]:
+    """The size of each leaf's state, and of what is none's: by the paths that a state and a leaf share."""
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
-    places = {path: place for place, path in enumerate(paths)}
-    bytes_of, shared = [0] * len(paths), 0
-    state = jax.eval_shape(optimizer.init, tree)
+    sizes, shared = dict.fromkeys(paths, NOTHING), NOTHING
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
-        size = leaf.size * leaf.dtype.itemsize
-        # The longest end that is a leaf's path; of a tree that is one array, whatever is no count.
-        ends = [path[begin:] for begin in range(len(path) + 1)]
-        place = next((places[end] for end in ends if end in places), None)
-        if place is None or not (paths[place] or jnp.issubdtype(leaf.dtype, jnp.inexact)):
-            shared += size
+        owner = owner_of(path, sizes)
+        # Of a tree that is one array, whatever is no count.
+        if owner is None or not (owner or jnp.issubdtype(leaf.dtype, jnp.inexact)):
+            shared = shared.with_more(Size.of(leaf))
         else:
-            bytes_of[place] += size
-    return iter(bytes_of), shared
+            sizes[owner] = sizes[owner].with_more(Size.of(leaf))
+    return iter(sizes.values()), shared
+
+
+def _on_one_device(leaf: Any) -> bool:
+    sharding = getattr(leaf, "sharding", None)
+    return sharding is None or len(sharding.device_set) == 1
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 def _stand_in(leaf: Any) -> np.ndarray:

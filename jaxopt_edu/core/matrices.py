@@ -15,6 +15,7 @@ import numpy as np
 from jaxopt_edu.core.by_leaf import scalars_of_leaves
 from jaxopt_edu.core.checks import check_gradient_dtypes, check_matches, check_parameters
 from jaxopt_edu.core.paths import leaf_name, own_name
+from jaxopt_edu.core.shardings import beside
 from jaxopt_edu.core.trees import Row, applied, working_array
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def matrix_state(
         axes: what a leaf is as a matrix.
 
     Returns:
-        A pytree of the parameters' structure; a leaf has the mapped axes of the parameter, then make's.
+        A pytree of the parameters' structure; a leaf has the mapped axes of the parameter, then make's. That
+        of a parameter which is split over devices is split over the same ones (see core/shardings.py).
 
     Raises:
         ValueError: a leaf is no matrix; names it.
@@ -135,7 +137,10 @@ def matrix_state(
         leaf = leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf)
         found = _axes_of(axes, leaf_name(path), leaf)
         own = make(*found.shape(leaf), working_array(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)).dtype)
-        return jnp.broadcast_to(own, (*(leaf.shape[i] for i in found.mapped(leaf.ndim)), *own.shape))
+        mapped = found.mapped(leaf.ndim)
+        whole = jnp.broadcast_to(own, (*(leaf.shape[i] for i in mapped), *own.shape))
+        sharding = beside(leaf, whole.shape, mapped)
+        return whole if sharding is None else jax.device_put(whole, sharding)
 
     return jax.tree_util.tree_map_with_path(first, params)
 

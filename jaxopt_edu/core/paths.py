@@ -1,5 +1,6 @@
 """What the leaves of a tree are called, and which names a pattern means."""
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -34,6 +35,25 @@ def leaf_names(tree: Any) -> list[str]:
     ['dense/bias', 'layers/0', 'layers/1']
     """
     return [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+
+
+def owner_of(path: tuple[Any, ...], owners: Collection[tuple[Any, ...]]) -> tuple[Any, ...] | None:
+    """Whose a leaf of a state is: of the parameter whose path its own ends with.
+
+    Args:
+        path: of the leaf, from `jax.tree_util.tree_flatten_with_path`.
+        owners: the parameters' paths.
+
+    Returns:
+        The longest that fits; None if none does. That of a tree which is a single array fits everywhere.
+
+    >>> state = {"count": 0, "m": {"dense": 1.0}}
+    >>> params = {"dense": 2.0}
+    >>> paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
+    >>> [owner_of(path, paths) == paths[0] for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
+    [False, True]
+    """
+    return next((path[start:] for start in range(len(path) + 1) if path[start:] in owners), None)
 
 
 def own_name(name: str) -> str:

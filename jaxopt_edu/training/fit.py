@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxopt_edu.core.arguments import checked_flag, checked_function, optional
 from jaxopt_edu.core.checks import checked_whole
 from jaxopt_edu.core.foreign import as_pytree
+from jaxopt_edu.core.shardings import with_automatic_axes
 from jaxopt_edu.trackers import Tracker
 from jaxopt_edu.training.arguments import (
     check_functions,
@@ -191,8 +192,9 @@ def fit(
     resume, trackers = checked_resume(resume), checked_trackers(tracker)
     folder = checked_folder(checkpoint, resume)
     transform = as_pytree(optimizer)
+    placed = trained if mesh is None else with_automatic_axes(trained)
     with jax.transfer_guard("allow"):  # the zeros that a state begins with are nobody's mistake
-        first = transform.init(trained) if state is None else checked_state(state, transform, trained)
+        first = transform.init(placed) if state is None else checked_state(state, transform, trained)
     warn_of_mismatches("fit", [transform], steps, state)
     job = Job(
         loss_fn=loss_fn,

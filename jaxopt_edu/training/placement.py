@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
+from jaxopt_edu.core.paths import owner_of
+from jaxopt_edu.core.shardings import as_automatic, automatic, mesh_of, over
 from jaxopt_edu.processes import placed
 from jaxopt_edu.training.loop import Carry
 
@@ -61,8 +62,8 @@ class Placement(NamedTuple):
 def place(mesh: Mesh, axes: tuple[str, ...], carry: Carry) -> tuple[Placement, Carry]:
     """Put a carry on a mesh.
 
-    A leaf that is sharded already stays as it is. What of the optimizer's state has the parameters' structure
-    lies as they do. Everything else goes on all devices.
+    A parameter that is sharded already stays as it is, and what of the optimizer's state belongs to it and
+    has its shape lies as it does. All else stays where it is sharded, and is on all devices where it is not.
 
     Args:
         mesh: of axes of any kind; explicit ones are taken as automatic ones, so that any loss compiles.
@@ -81,21 +82,16 @@ def place(mesh: Mesh, axes: tuple[str, ...], carry: Carry) -> tuple[Placement, C
         return _on_mesh(mesh, f"carry{jax.tree_util.keystr(path)}", leaf)
 
     of_params = jax.tree_util.tree_map_with_path(sharding, carry.params)
-    structure = jax.tree.structure(carry.params)
-    shapes = [leaf.shape for leaf in jax.tree.leaves(carry.params)]
+    params = dict(jax.tree_util.tree_flatten_with_path(carry.params)[0])
+    beside = dict(zip(params, jax.tree.leaves(of_params), strict=True))
 
-    def like_params(node: Any) -> bool:
-        return (
-            jax.tree.structure(node) == structure
-            and [np.shape(leaf) for leaf in jax.tree.leaves(node)] == shapes
-        )
+    def of_state(path: Any, leaf: jax.Array) -> Sharding:
+        owner = owner_of(path, params)
+        if owner is not None and params[owner].shape == leaf.shape:
+            return beside[owner]
+        return sharding(path, leaf)
 
-    def of_state(path: Any, node: Any) -> Any:
-        if like_params(node):
-            return of_params
-        return jax.tree_util.tree_map_with_path(lambda rest, leaf: sharding((*path, *rest), leaf), node)
-
-    state = jax.tree_util.tree_map_with_path(of_state, carry.state, is_leaf=like_params)
+    state = jax.tree_util.tree_map_with_path(of_state, carry.state)
     of_model = jax.tree_util.tree_map_with_path(sharding, carry.model_state)
     shardings = Carry(of_params, state, of_model)
     placement = Placement(mesh, axes, tuple(jax.tree.leaves(shardings)))
@@ -103,25 +99,25 @@ def place(mesh: Mesh, axes: tuple[str, ...], carry: Carry) -> tuple[Placement, C
 
 
 def given_back(carry: Carry, shardings: Carry) -> Carry:
-    """The carry with its leaves sharded over the caller's own mesh again, where that has explicit axes.
+    """The carry with the caller's own shardings: those that were given, or else the same kind of axes.
 
     Args:
         carry: after some steps.
         shardings: of the carry that the caller gave.
 
     Returns:
-        The same numbers.
+        The same numbers, where they were.
     """
+    meshes = [mesh_of(sharding) for sharding in jax.tree.leaves(shardings)]
+    own: dict[Any, Mesh] = {automatic(mesh): mesh for mesh in meshes if mesh and mesh != automatic(mesh)}
 
-    def back(leaf: jax.Array, sharding: Sharding) -> jax.Array:
-        return leaf if _automatic(sharding) == sharding else jax.device_put(leaf, sharding)
+    def back(leaf: jax.Array, given: Sharding) -> jax.Array:
+        sharding = given if given.is_equivalent_to(leaf.sharding, leaf.ndim) else leaf.sharding
+        mesh = own.get(mesh_of(sharding))
+        sharding = sharding if mesh is None else over(mesh, sharding)
+        return leaf if sharding == leaf.sharding else jax.device_put(leaf, sharding)
 
     return jax.tree.map(back, carry, shardings)
-
-
-def automatic(mesh: Mesh) -> Mesh:
-    """The same mesh with axes whose shardings the compiler propagates."""
-    return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
 
 
 def _on_mesh(mesh: Mesh, name: str, leaf: jax.Array) -> Sharding:
@@ -132,10 +128,4 @@ def _on_mesh(mesh: Mesh, name: str, leaf: jax.Array) -> Sharding:
             f"fit: {name} is sharded over {len(leaf.sharding.device_set)} devices that are not the "
             f"{mesh.size} of the mesh; shard it over the same mesh."
         )
-    return _automatic(leaf.sharding)
-
-
-def _automatic(sharding: Sharding) -> Sharding:
-    if not isinstance(sharding, NamedSharding) or not isinstance(sharding.mesh, Mesh):
-        return sharding
-    return NamedSharding(automatic(sharding.mesh), sharding.spec, memory_kind=sharding.memory_kind)
+    return as_automatic(leaf.sharding)

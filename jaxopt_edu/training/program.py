@@ -117,4 +117,5 @@ def _split_over_devices(
         return placement.kept(carry), outcome
 
     ended, told = jax.lax.scan(kept_step, carry, entries, length=steps)
-    return ended, *placement.everywhere(told)
+    # What holds inside of the loop, the compiler need not let stand at its end.
+    return placement.kept(ended), *placement.everywhere(told)

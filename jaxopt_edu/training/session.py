@@ -77,7 +77,10 @@ class Session:
     def __init__(self, job: Job, first: Carry) -> None:
         self.job, self.judge = job, job.plan.judge
         self.carry = own_copy(first)
-        self.shardings = jax.tree.map(lambda leaf: leaf.sharding, self.carry)
+        # The copy's say the same, but not in the words of the caller.
+        self.shardings = jax.tree.map(
+            lambda leaf, copy: getattr(leaf, "sharding", copy.sharding), first, self.carry
+        )
         self.placement: Placement | None = None
         if job.mesh is not None:
             self.placement, self.carry = place(job.mesh, job.axes, self.carry)

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxopt_edu as jo
+from jaxopt_edu.core.shardings import with_automatic_axes
 from tests.registry import every_optimizer
 
 PARAMS: Any = {
@@ -17,6 +19,10 @@ PARAMS: Any = {
     "scale": jnp.ones(()),
 }
 NAMES = ["dense/bias", "dense/kernel", "last/kernel", "scale"]
+
+
+def as_shape(array: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)
 
 
 def groups_of(opt: Any, **further: Any) -> dict[str, str]:
@@ -139,6 +145,29 @@ def test_the_text_is_two_tables():
             "the same for all: learning_rate=0.1, b1=0.9, b2=0.999, eps=1e-08",
         ]
     )
+
+
+@pytest.mark.skipif(jax.device_count() < 8, reason="XLA_FLAGS was set to fewer devices")
+@pytest.mark.parametrize("given", [jnp.asarray, as_shape], ids=["arrays", "shapes"])
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("opt", [jo.shampoo(largest=4), optax.adam(0.1)], ids=["shampoo", "optax"])
+def test_the_bytes_on_one_device_are_those_of_its_shards(opt, kind, given):
+    mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(kind, kind))
+    params = {
+        "kernel": jax.device_put(jnp.ones((4, 8)), NamedSharding(mesh, PartitionSpec(None, "model"))),
+        "bias": jax.device_put(jnp.ones(8), NamedSharding(mesh, PartitionSpec())),
+    }
+    table = jo.groups(opt, jax.tree.map(given, params))
+    state = opt.init(with_automatic_axes(params))
+    on_one = lambda tree: sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
+    in_all = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
+    total = table.total
+    assert (total.parameter_bytes, total.parameter_bytes_per_device) == (160, 32 + 32)
+    assert (total.state_bytes, total.state_bytes_per_device) == (in_all(state), on_one(state))
+    lines = str(table).splitlines()
+    assert lines[0].endswith("bytes  state bytes  bytes a device  state bytes a device")
+    (everything,) = (line for line in lines if line.startswith("all "))
+    assert everything.split()[-4:] == ["160", str(in_all(state)), "64", str(on_one(state))]
 
 
 REFUSED: dict[str, tuple[Any, str]] = {

@@ -83,6 +83,37 @@ def test_the_state_lies_where_the_parameters_lie(row, around):
     check(updates, params, 1)
 
 
+# Around any optimizer: which field of their state is a copy of the parameters' shapes.
+COPIES = {
+    "averaged": jo.averaged,
+    "lookahead": jo.lookahead,
+    "schedule_free": jo.schedule_free,
+    "mars": jo.mars,
+    "accumulated": lambda opt: jo.accumulated(opt, 2),
+}
+
+
+@pytest.mark.parametrize("around", COPIES)
+def test_copies_of_wrappers_lie_where_the_parameters_lie(around):
+    _, params = sharded_parameters(AxisType.Auto)
+    check(COPIES[around](jo.sgd()).init(params), params, copies=1)
+
+
+@pytest.mark.parametrize("factory", [jo.shampoo, jo.soap, jo.psgd_kron, jo.muon])
+def test_what_has_another_shape_is_split_as_its_parameter_is(factory):
+    """Nothing of a layer's state is whole on any device, were it of the side that is not split."""
+    mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    specs = {"inputs": ("model", None), "outputs": (None, "model"), "both": ("data", "model")}
+    params = {
+        name: jax.device_put(jnp.ones((16, 8)), NamedSharding(mesh, PartitionSpec(*spec)))
+        for name, spec in specs.items()
+    }
+    parts = {"inputs": 4, "outputs": 4, "both": 8}
+    for path, leaf in named_leaves(factory().init(params)).items():
+        if (name := path.split("/")[-1]) in parts:
+            assert leaf.size == parts[name] * leaf.addressable_shards[0].data.size, path
+
+
 def as_shape(array):
     return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)
 

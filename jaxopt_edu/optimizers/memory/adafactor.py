@@ -43,6 +43,7 @@ from jaxopt_edu.core.checks import NON_NEGATIVE, Limit
 from jaxopt_edu.core.distributions import Distribution, loguniform
 from jaxopt_edu.core.hints import with_hints
 from jaxopt_edu.core.numerics import divide, squared_magnitude, squared_root
+from jaxopt_edu.core.shardings import without_axis
 from jaxopt_edu.core.transform import Hyperparameter, Optimizer, build
 from jaxopt_edu.core.trees import ValueInForce, first_count, map_rule, next_count, zeros_like
 
@@ -205,9 +206,10 @@ def root_mean_square(x: jax.Array) -> jax.Array:
 
 
 def _sums(leaf: Any, axis: int) -> Any:
-    # By shape alone, so that it is split over devices as the leaf is where that is part of its type.
-    return zeros_like(jax.eval_shape(lambda w: jnp.sum(w, axis), leaf), real=True)
+    shape = np.delete(np.shape(leaf), axis)
+    sums = jax.ShapeDtypeStruct(shape, jnp.result_type(leaf), sharding=without_axis(leaf, axis))
+    return zeros_like(sums, real=True)
 
 
 def _nothing(leaf: Any) -> Any:
-    return zeros_like(jax.eval_shape(lambda w: w.ravel()[:0], leaf), real=True)
+    return zeros_like(jax.ShapeDtypeStruct((0,), jnp.result_type(leaf)), real=True)
