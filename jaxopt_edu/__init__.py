@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from jaxopt_edu.diagnosis import Diagnosis, diagnose
     from jaxopt_edu.losses import cast, micro_batches, mixed_precision
     from jaxopt_edu.rates import RateTest, rate_ramp, rate_test
-    from jaxopt_edu.storage import load, save
+    from jaxopt_edu.storage import CarriedOver, carry_over, load, save
     from jaxopt_edu.sweeps import (
         SweepResult,
         grid,
@@ -107,7 +107,7 @@ _NAMES = {
     "diagnosis": "Diagnosis diagnose",
     "losses": "cast micro_batches mixed_precision",
     "rates": "RateTest rate_ramp rate_test",
-    "storage": "load save",
+    "storage": "CarriedOver carry_over load save",
     "sweeps": "SweepResult grid sample sweep",
     "training": "FitResult fit mean_over",
     "wrappers": (
@@ -118,6 +118,7 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "CarriedOver",
     "Diagnosis",
     "FitResult",
     "Optimizer",
@@ -137,6 +138,7 @@ __all__ = [
     "adopt",
     "amsgrad",
     "averaged",
+    "carry_over",
     "cast",
     "cautious",
     "chain",

@@ -7,6 +7,7 @@ PAGES = "called by optimizers' pages in an update, where trees and arrays are ch
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(
         [
+            "CarriedOver",
             "FitResult",
             "RateTest",
             "Diagnosis",

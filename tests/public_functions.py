@@ -223,6 +223,7 @@ ROWS: dict[str, Row] = {
     "MLflow": Row(
         trackers.MLflow, {"experiment": "digits"}, {"experiment": {"text"}, "uri": WORD, "name": WORD}
     ),
+    "carry_over": Row(storage.carry_over, {"old": {"w": 1.0}, "new": {"w": 0.0}}, {"only": OPTIONAL}),
     # jaxopt_edu.training
     "fit": Row(
         jo.fit,

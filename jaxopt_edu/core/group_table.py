@@ -157,11 +157,11 @@ class Groups:
         for name, total in {**self.totals, "all": self.total}.items():
             sums.append([name, *(f"{getattr(total, size):,}" for size in ("leaves", "numbers", *sizes))])
         same = [f"{name}={told[name].copy().pop():g}" for name in names if name not in varying]
-        lines = [*_aligned(leaves, 4), "", *_aligned(sums, 1)]
+        lines = [*aligned(leaves, 4), "", *aligned(sums, 1)]
         return "\n".join([*lines, "", f"the same for all: {', '.join(same)}"] if same else lines)
 
 
-def _aligned(table: list[list[str]], texts: int) -> list[str]:
+def aligned(table: list[list[str]], texts: int) -> list[str]:
     """Rows of cells as lines; so many first columns are texts, the others numbers."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
