@@ -107,6 +107,8 @@ def as_readings(owner: str, record: Any) -> Readings:
             f"{owner}: record = {short(readings)} is no readings; give what fit returned for a "
             "monitor(optimizer), its history, or readings(optimizer, state, params)."
         )
+    if not readings.layers:
+        raise ValueError(f"{owner}: record has readings of no layer; the monitor was given no parameters.")
     if not len(readings.steps):
         raise ValueError(f"{owner}: record has no readings yet; they begin with the first step.")
     return readings
@@ -151,7 +153,10 @@ def _read(optimizer: Any, state: Any, params: Any) -> Readings:
     if not in_front(inside.update, inner):
         held["clipped"][:] = np.nan
     seen = np.zeros(len(layers.names), bool)
-    seen[[*layers.places]] |= covered(inside.update, inner, params)
+    # A layer of several leaves is seen if one of them is.
+    np.logical_or.at(
+        seen, np.array(layers.places, int), np.array(covered(inside.update, inner, params), bool)
+    )
     held["below_eps"][:, ~seen] = np.nan
     held["update_ratio"] = _quotient(held["update"], held["parameter"])
     held["effective_rate"] = _quotient(held["update"], held["gradient"])

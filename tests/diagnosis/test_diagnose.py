@@ -141,5 +141,7 @@ def test_what_has_no_readings_is_told_in_one_line():
     with pytest.raises(TypeError, match=r"diagnose: record = 3 is no readings; give what fit"):
         jo.diagnose(3)
     opt = jo.monitor(jo.sgd())
+    with pytest.raises(ValueError, match="diagnose: record has readings of no layer; the monitor was"):
+        jo.diagnose(jo.readings(opt, opt.init({}), {}))
     with pytest.raises(ValueError, match="diagnose: record has no readings yet"):
         jo.diagnose(jo.readings(opt, opt.init(jnp.ones(2)), jnp.ones(2)))

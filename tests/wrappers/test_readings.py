@@ -43,6 +43,21 @@ def test_two_groups_have_the_readings_of_both():
     np.testing.assert_array_equal(found.values["below_eps"], [[np.nan, 1.0]])
 
 
+@pytest.mark.parametrize("labels", [{"w": "a", "*": "b"}, {"b": "a", "*": "b"}])
+def test_a_layer_is_seen_to_be_below_eps_where_one_of_its_leaves_is(labels):
+    opt = jo.monitor(jo.partition({"a": jo.adam(eps=10.0), "b": jo.sgd(0.1)}, labels), layers=["*"])
+    np.testing.assert_array_equal(jo.readings(opt, after_a_step(opt), PARAMS).values["below_eps"], [[1.0]])
+
+
+@pytest.mark.parametrize("params", [{}, {"none": None}], ids=str)
+def test_a_tree_without_leaves_has_no_layers(params):
+    opt: Any = jo.monitor(jo.adam())
+    _, state = opt.update(params, opt.init(params), params)
+    found = jo.readings(opt, state, params)
+    assert found.layers == ()
+    assert {each.shape for each in found.values.values()} == {(1, 0)}
+
+
 def test_before_the_first_step_there_are_none():
     opt = jo.monitor(jo.sgd())
     found = jo.readings(opt, opt.init(PARAMS), PARAMS)
