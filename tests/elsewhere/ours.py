@@ -16,7 +16,7 @@ from tests.elsewhere.network import STEPS, Run, batches, first_params, loss_fn, 
 def step(opt: Any, params: Any, state: Any, batch: Any) -> tuple[Any, Any, jax.Array]:
     """One step; the optimizer is an argument, so that another rate compiles nothing."""
     loss, gradients = jax.value_and_grad(loss_fn)(params, batch)
-    updates, state = opt.update(gradients, state, params)
+    updates, state = opt.update(gradients, state, params, value=loss)
     return optax.apply_updates(params, updates), state, loss
 
 
