@@ -64,8 +64,8 @@ def monitor(
 ) -> Optimizer:
     """Measure each layer's gradient, update and parameters, and change nothing.
 
-    `readings` reads the measures; `fit` keeps them as curves in its history, which `diagnose` puts into words
-    and `plots.layers` draws.
+    `readings` reads the measures, as a table when printed; `fit` keeps them as curves in its history, which
+    `diagnose` puts into words and `plots.layers` draws.
 
     Args:
         optimizer: any optax transform; its updates are not changed. Around a chain it also sees whether

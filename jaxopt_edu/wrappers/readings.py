@@ -11,6 +11,7 @@ from jaxopt_edu.core.arguments import named
 from jaxopt_edu.core.checks import short
 from jaxopt_edu.core.composition import composition_of, member_names, members
 from jaxopt_edu.core.foreign import checked_transform
+from jaxopt_edu.core.group_table import aligned
 from jaxopt_edu.core.partitioning import PartitionStep
 from jaxopt_edu.wrappers.layers import layers_of
 from jaxopt_edu.wrappers.measuring import covered, in_front
@@ -29,7 +30,7 @@ QUANTITIES = (
 
 
 class Readings(NamedTuple):
-    """What was measured of layers, at one step or at several.
+    """What was measured of layers, at one step or at several; printed, a table of the last one.
 
     Attributes:
         steps: after how many steps it was read; int array of shape (k,).
@@ -44,6 +45,17 @@ class Readings(NamedTuple):
     steps: np.ndarray
     layers: tuple[str, ...]
     values: dict[str, np.ndarray]
+
+    def __str__(self) -> str:
+        """The numbers of the last step, without those that no layer has."""
+        if not len(self.steps):
+            return f"{len(self.layers)} layers, no readings yet"
+        last = {name: each[-1] for name, each in self.values.items() if not np.isnan(each[-1]).all()}
+        table = [["layer", *last]]
+        for place, layer in enumerate(self.layers):
+            numbers = (float(each[place]) for each in last.values())
+            table.append([layer, *("-" if np.isnan(number) else f"{number:.3g}" for number in numbers)])
+        return "\n".join([f"at step {self.steps[-1]}:", *aligned(table, 1)])
 
 
 def readings(optimizer: optax.GradientTransformation, state: Any, params: Any) -> Readings:

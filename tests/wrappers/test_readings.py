@@ -79,6 +79,18 @@ def test_what_has_no_number_is_not_a_number():
     np.testing.assert_array_equal(found["cosine"], [[0.0, 1.0]])
 
 
+def test_printed_they_are_a_table_of_the_last_step():
+    opt = jo.partition({"a": jo.monitor(jo.adam(0.5)), "b": jo.monitor(jo.sgd(0.5))}, {"w": "a", "*": "b"})
+    found = jo.readings(opt, after_a_step(opt), PARAMS)
+    assert str(found).splitlines() == [
+        "at step 1:",
+        "layer  gradient  update  parameter  update_ratio  effective_rate  cosine  below_eps",
+        "w             4       1          4          0.25            0.25       1          0",
+        "b          1.41   0.707       1.41           0.5             0.5       1          -",
+    ]
+    assert str(jo.readings(opt, opt.init(PARAMS), PARAMS)) == "2 layers, no readings yet"
+
+
 def test_what_cannot_be_read_is_told_in_one_line():
     opt = jo.monitor(jo.sgd())
     state = opt.init(PARAMS)
