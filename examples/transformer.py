@@ -62,7 +62,7 @@ def rotated(x):
     speeds = 100.0 ** -jnp.linspace(0.0, 1.0, x.shape[-1] // 2)
     angles = jnp.outer(jnp.arange(x.shape[1]), speeds)[:, None]
     first, second = jnp.split(x, 2, axis=-1)
-    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
     return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
 
 
@@ -86,7 +86,7 @@ def apply(params, text):
 
 def loss_fn(params, text):
     """Nats per character, given those before it in the window."""
-    logits = apply(params, text[:, :-1])
+    logits = apply(params, text[:, :-1]).astype(jnp.float32)  # a softmax needs its digits in any precision
     return optax.softmax_cross_entropy_with_integer_labels(logits, text[:, 1:]).mean()
 
 

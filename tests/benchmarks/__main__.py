@@ -14,7 +14,19 @@ from pathlib import Path
 
 from jaxopt_edu.cli.console import progress, text
 from jaxopt_edu.files import check_folder, whole_folder
-from tests.benchmarks import catalogue, fit, growth, memory, packing, precision, products, start, step, sweep
+from tests.benchmarks import (
+    catalogue,
+    fit,
+    growth,
+    memory,
+    mixed_precision,
+    packing,
+    precision,
+    products,
+    start,
+    step,
+    sweep,
+)
 from tests.benchmarks.output import Bars, Report, as_json, as_markdown, failed, show
 
 MARKER = "benchmarks.md"
@@ -29,6 +41,7 @@ PARTS: dict[str, Callable[[bool, Bars], list[Report]]] = {
     "start": start.run,
     "memory": memory.run,
     "growth": growth.run,
+    "mixed_precision": mixed_precision.run,
 }
 
 

@@ -4,13 +4,25 @@ import json
 from contextlib import closing
 from importlib.util import find_spec
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import catalogue, growth, memory, packing, precision, products, start, step, sweep
+from tests.benchmarks import (
+    catalogue,
+    growth,
+    memory,
+    mixed_precision,
+    packing,
+    precision,
+    products,
+    start,
+    step,
+    sweep,
+)
 from tests.benchmarks.output import Bars, Report, as_markdown, ratios_figure
 from tests.benchmarks.shapes import TREES
 from tests.benchmarks.sweep_rivals import Case, Server
@@ -156,6 +168,18 @@ def test_memory_counts_parameters_gradients_and_state():
     assert measured["state"] == 8
     assert 16 <= measured["xla"] < 17  # with the gradient; parameters and state are updated in place
     assert memory.report([measured]).rows[0][0] == "adam"
+
+
+@pytest.mark.slow
+def test_half_precision_has_losses_times_and_bytes(monkeypatch):
+    monkeypatch.setattr("examples.transformer.BLOCKS", 1)
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        (shown,) = mixed_precision.run(True, bars := Bars())
+    assert bars.failures == {}
+    assert {len(row) for row in shown.rows} == {len(shown.columns)}
+    whole, half = shown.measurements
+    assert half["bytes"] < whole["bytes"]
+    assert half["losses"] == pytest.approx(whole["losses"], rel=0.02)
 
 
 @pytest.mark.slow
