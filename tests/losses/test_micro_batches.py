@@ -69,27 +69,39 @@ def test_forward_mode_second_derivatives_vmap_and_checkpoint_are_those_of_the_wh
     assert_close(found, expected, 1e-5)
 
 
+@jax.jit
+def distance(target, w, x):
+    return jnp.mean(jnp.abs(x * w - target[None]) ** 2)
+
+
+@jax.jit
+def by_target_and_by_w(target, w, x):
+    in_parts = lambda target: jo.micro_batches(Partial(distance, target), 4)  # noqa: E731
+    return jax.grad(lambda target: in_parts(target)(w, x))(target), jax.grad(in_parts(target))(w, x)
+
+
 def test_arrays_of_the_loss_have_gradients_and_a_complex_parameter_has_the_right_one():
-    def of(wrap):
-        def loss(target):
-            return wrap(Partial(lambda target, w, x: jnp.mean(jnp.abs(x * w - target[None]) ** 2), target))
-
-        w, x, target = jnp.complex64(1 + 2j), X.astype(jnp.complex64), jnp.ones(5, jnp.complex64)
-        return jax.grad(lambda target: loss(target)(w, x))(target), jax.grad(loss(target))(w, x)
-
-    assert_close(of(lambda loss: jo.micro_batches(loss, 4)), of(lambda loss: loss), 1e-5)
+    given = jnp.ones(5, jnp.complex64), jnp.complex64(1 + 2j), X.astype(jnp.complex64)
+    assert_close(by_target_and_by_w(*given), jax.grad(distance, (0, 1))(*given), 1e-5)
 
 
 def test_a_models_state_passes_from_part_to_part():
-    step = jax.value_and_grad(
-        lambda *given: (lambda told: (told[0], told[1:]))(in_parts(*given)), has_aux=True
-    )
     in_parts = jo.micro_batches(with_state, 2)
+
+    @jax.jit
+    def step(params, state, batch):
+        def loss_and_rest(params):
+            loss, *rest = in_parts(params, state, batch)
+            return loss, rest
+
+        return jax.value_and_grad(loss_and_rest, has_aux=True)(params)
+
     (loss, (state, metrics)), gradients = step(PARAMS, {"mean": 1.0, "seen": jnp.int32(0)}, BATCH)
     first, second = X[0::2].mean(), X[1::2].mean()  # rows are taken in turns
     np.testing.assert_allclose(state["mean"], 0.25 + 0.25 * first + 0.5 * second, rtol=1e-6)
     assert int(state["seen"]) == 2
-    assert_close(((loss, metrics), gradients), jax.value_and_grad(loss_fn, has_aux=True)(PARAMS, BATCH))
+    whole = jax.jit(jax.value_and_grad(loss_fn, has_aux=True))(PARAMS, BATCH)
+    assert_close(((loss, metrics), gradients), whole)
 
 
 def test_each_part_has_a_key_of_its_own():

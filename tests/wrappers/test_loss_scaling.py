@@ -30,6 +30,7 @@ def assert_same_run(found, expected, rtol=1e-5):
     np.testing.assert_allclose(found.history.losses, expected.history.losses, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_the_scale_and_the_steps_are_those_of_torch():
     """w, s and k after each step of gradients with NaN and ∞ among them, and with growth up to infinity."""
     torch = pytest.importorskip("torch")
