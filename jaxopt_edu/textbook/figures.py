@@ -1,7 +1,7 @@
 """What a chapter draws, as data: the page decides how it looks.
 
 Arrays are NumPy's, in float32 or float64; NaN is a gap. Every series has the name of the method or setting
-that it shows, and methods keep the colour, mark and dash they have in `jaxopt_edu.plots`.
+that it shows; methods keep the colour they have in `jaxopt_edu.plots`, and nothing else has it.
 """
 
 from typing import Literal, NamedTuple
@@ -32,11 +32,13 @@ class PathsFigure(NamedTuple):
         surface: what the contours are of, and the window.
         paths: in the order in which they are drawn.
         play: whether they are played step by step (with play, pause and a slider) or shown whole.
+        method: whose settings the paths are, where their names do not begin with a method's.
     """
 
     surface: Surface
     paths: tuple[Path, ...]
     play: bool = False
+    method: str = ""
 
 
 class Series(NamedTuple):
@@ -48,6 +50,7 @@ class Series(NamedTuple):
         y: shape (n,); NaN where there is nothing to show, such as a run that diverged.
         low: lower end of the band around the line, shape (n,); None for no band.
         high: upper end of the band.
+        theory: whether it is calculated and not measured.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Series(NamedTuple):
     y: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    theory: bool = False
 
 
 class LinesFigure(NamedTuple):
@@ -67,6 +71,7 @@ class LinesFigure(NamedTuple):
         xscale: "linear" or "log".
         yscale: "linear" or "log".
         marks: horizontal or vertical lines that theory gives, as (axis, value, words).
+        method: whose settings the lines are, where their names do not begin with a method's.
     """
 
     series: tuple[Series, ...]
@@ -75,6 +80,7 @@ class LinesFigure(NamedTuple):
     xscale: Literal["linear", "log"] = "linear"
     yscale: Literal["linear", "log"] = "linear"
     marks: tuple[tuple[Literal["x", "y"], float, str], ...] = ()
+    method: str = ""
 
 
 class HeatFigure(NamedTuple):

@@ -164,8 +164,8 @@ def arrivals(name: str, x: np.ndarray, steps: np.ndarray, *, inside: float = 0.8
     # Between a number and infinity there is nothing to interpolate.
     low, high = np.quantile(filled, [(1 - inside) / 2, (1 + inside) / 2], axis=0, method="nearest")
     middle = np.median(filled, axis=0)
-    parts = [np.where(np.isfinite(part), part, np.nan) for part in (middle, low, high)]
-    return Series(name, np.asarray(x), *parts)
+    middle, low, high = (np.where(np.isfinite(part), part, np.nan) for part in (middle, low, high))
+    return Series(name, np.asarray(x), middle, low, high)
 
 
 def plain(value: Any) -> Any:

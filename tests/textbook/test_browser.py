@@ -25,6 +25,7 @@ from jaxopt_edu.optimizers import adam, momentum, sgd
 from jaxopt_edu.plots.drawing.style import RULE
 from jaxopt_edu.textbook.lab import METHODS, STARTS, STEPS, SURFACES
 from jaxopt_edu.textbook.page.drawing.look import DARK
+from jaxopt_edu.textbook.page.drawing.looks import method_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -141,6 +142,19 @@ def test_the_same_quantity_has_one_number_wherever_it_stands(book):
     by_scale = np.array(found["units"]["steps"]["Adadelta"])[:, in_own_units][:, 0]
     np.testing.assert_array_equal(by_epsilon, by_scale)
     assert found["best-pair"]["best_in_theory"]["factor"] == pytest.approx(0.635, abs=1e-3)
+
+
+def test_a_colour_is_one_methods_on_the_whole_page(book):
+    html = (book / "index.html").read_text("utf-8")
+    entries = re.findall(r'data-name="([^"]+)" style="--light: (#\w{6}); --dark: (#\w{6})"', html)
+    assert len(entries) > 100
+    for place in (1, 2):
+        owners = {}
+        for entry in entries:
+            owners.setdefault(entry[place], set()).add(method_of(entry[0]))
+        for color, methods in owners.items():
+            # Settings of one method need not say its name.
+            assert len(methods - {""}) <= 1, (color, methods)
 
 
 def test_numbers_are_written_in_one_style(book):
@@ -400,6 +414,27 @@ def test_nothing_jumps(browser, book, width):
         draw_all(page)
         np.testing.assert_allclose(page.evaluate(heights), before, atol=3)
         assert all(page.evaluate(links))
+
+
+def test_nothing_trembles(browser, book):
+    # Around the widths at which something begins to be cut.
+    with opened(browser, book) as page:
+        for width in range(1000, 1300, 50):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_timeout(200)
+            moved = page.evaluate(
+                """async () => {
+                    const places = [...document.querySelectorAll(".scroll, pre.code")];
+                    const heights = () => places.map(it => it.getBoundingClientRect().height).join();
+                    const seen = new Set();
+                    for (let frame = 0; frame < 20; frame++) {
+                        await new Promise(requestAnimationFrame);
+                        seen.add(heights());
+                    }
+                    return seen.size;
+                }"""
+            )
+            assert moved == 1, width
 
 
 def test_what_is_cut_off_on_a_phone_scrolls_and_says_so(browser, book):

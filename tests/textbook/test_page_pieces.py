@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxopt_edu import problems
-from jaxopt_edu.plots.drawing.style import METHODS
+from jaxopt_edu.plots.drawing.style import METHODS, QUIET
 from jaxopt_edu.textbook.figures import HeatFigure, LinesFigure, Path, PathsFigure, Series
 from jaxopt_edu.textbook.page.drawing.ground import ground_of
 from jaxopt_edu.textbook.page.drawing.lines import draw_lines
-from jaxopt_edu.textbook.page.drawing.look import DARK, GROUND, PAPER
+from jaxopt_edu.textbook.page.drawing.look import DARK, GROUND, OTHERS, PAPER, SHADES_OF
+from jaxopt_edu.textbook.page.drawing.looks import looks
 from jaxopt_edu.textbook.page.drawing.paths import window_of, within_reach
 from jaxopt_edu.textbook.page.drawing.placing import FRAME, LETTER, LINE, places
 from jaxopt_edu.textbook.page.packing import pack, unpack
@@ -43,6 +44,37 @@ def test_methods_can_be_seen_and_read(name):
     # Lines also run over the heights; there the edge of paper around them helps on the light page.
     assert contrast(DARK[look.color], DARK[GROUND[-1]]) >= 3
     assert contrast(look.color, GROUND[-1]) >= 2.2
+
+
+def test_every_shade_can_be_seen_and_read():
+    for light in (*OTHERS, *(shade for shades in SHADES_OF.values() for shade in shades[1:])):
+        assert contrast(light, PAPER) >= 4.5, light
+        assert contrast(DARK[light], DARK[PAPER]) >= 4.5, light
+    every = [*OTHERS, QUIET, *(shade for shades in SHADES_OF.values() for shade in shades)]
+    assert len(set(every)) == len(every)
+    assert len({DARK[light] for light in every}) == len(every)
+
+
+def test_a_colour_belongs_to_one_method_or_to_none():
+    names = ["Momentum, α = 0.5", "SGD", "Bowl", "Momentum, α = 0.9", "AMSGrad", "theory", "SGD, η = 1"]
+    found = looks(names, theory=["theory"])
+    assert found["SGD"] == METHODS["sgd"]
+    for name in names:
+        owner = {"Momentum": "momentum", "SGD": "sgd"}.get(name.split(",")[0])
+        assert (found[name].color in OTHERS) == (name in ("Bowl", "AMSGrad"))
+        for method, shades in SHADES_OF.items():
+            assert (found[name].color in shades) == (method == owner)
+    assert found["theory"].color == QUIET
+    assert not found["theory"].marker
+    assert len(set(found.values())) == len(names)
+    # Settings without a method's name have the colour of the figure's method.
+    of = looks(["η = 0.1", "η = 0.5"], of="Adadelta")
+    assert of["η = 0.1"] == METHODS["adadelta"]
+    assert of["η = 0.5"].color == SHADES_OF["adadelta"][1]
+    # However many there are, each can be read, and told from the others by its mark or dash.
+    many = looks([f"ε = {k}" for k in range(6)], of="Adadelta")
+    assert len(set(many.values())) == 6
+    assert all(contrast(look.text, PAPER) >= 4.5 for look in many.values())
 
 
 def test_dark_colours_tell_the_methods_apart():

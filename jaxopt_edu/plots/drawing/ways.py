@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,3 +47,22 @@ def until_left(points: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Return the points to draw: to one past the last inside. More of a growing zigzag is a wall."""
     inside = np.flatnonzero(~outside(points, window))
     return points[: int(inside[-1]) + 2 if inside.size else 1]
+
+
+def worth_seeing(domain: ArrayLike, ways: Sequence[np.ndarray], marks: Sequence[ArrayLike]) -> np.ndarray:
+    """Return the part of a window that is worth showing, (2, 2).
+
+    It is the whole window, or where the ways (each (n, 2)) and the marked points take up less than half of
+    it, that part with some room around it.
+    """
+    whole = np.asarray(domain, np.float64)
+    points = np.concatenate([before_divergence(np.asarray(way, np.float64)) for way in ways])
+    inside = points[~outside(points, whole)]
+    seen = np.concatenate([inside, np.reshape(np.asarray(marks, np.float64), (-1, 2))])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    size = 1.3 * (high - low)
+    # Neither a strip nor a tower.
+    size = np.maximum(size, [0.8 * size[1], 0.45 * size[0]])
+    middle = (low + high) / 2
+    window = np.clip(np.stack([middle - size / 2, middle + size / 2], axis=1), whole[:, :1], whole[:, 1:])
+    return window if np.ptp(window, axis=1).prod() < 0.5 * np.ptp(whole, axis=1).prod() else whole

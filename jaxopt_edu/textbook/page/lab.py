@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, Span
 from markupsafe import Markup
 
 from jaxopt_edu.plots.drawing.contours import evaluate, grid
-from jaxopt_edu.plots.drawing.style import QUIET, styles
+from jaxopt_edu.plots.drawing.style import QUIET
 from jaxopt_edu.textbook.figures import Path
 from jaxopt_edu.textbook.lab import (
     ANGLES,
@@ -28,11 +28,13 @@ from jaxopt_edu.textbook.page.drawing.canvas import Scale, canvas
 from jaxopt_edu.textbook.page.drawing.ground import draw_ground, draw_minima, ground_of, image_place
 from jaxopt_edu.textbook.page.drawing.key import Entry, entries
 from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.looks import looks
 from jaxopt_edu.textbook.page.drawing.paths import REACH, START, WIDTH, draw_path
 from jaxopt_edu.textbook.page.packing import pack
 from jaxopt_edu.textbook.page.shown import script_json
 
 MARKED = np.arange(0, STEPS + 1, 4)  # which points of a path have a mark
+_LOOKS = looks([method.name for method in METHODS])
 SYMBOLS = {"momentum": "α", "b1": "β₁", "b2": "β₂", "rho": "ρ", "decay": "ρ", "eps": "ε"}
 
 
@@ -67,7 +69,6 @@ def show_lab(lab: Lab) -> ShownLab:
     Returns:
         Everything that the template needs.
     """
-    names = [method.name for method in METHODS]
     choices = {
         "steps": STEPS,
         "reach": REACH,
@@ -97,7 +98,7 @@ def show_lab(lab: Lab) -> ShownLab:
         losses={scale: _losses(scale) for scale in ("log", "linear")},
         choices=script_json(choices),
         chunks={surface.name: _chunk(lab, which) for which, surface in enumerate(SURFACES)},
-        key=entries(names),
+        key=entries(_LOOKS),
         controls={
             "surfaces": [(surface.name, surface.name.capitalize(), surface.formula) for surface in SURFACES],
             "starts": len(STARTS["bowl"]),
@@ -145,10 +146,9 @@ def _map() -> Markup:
     surface = SURFACES[0]
     plot = canvas(surface.domain[0], surface.domain[1], height=460, right=14, grid=False)
     draw_ground(plot, surface)
-    looks = styles(method.name for method in METHODS)
     window = np.asarray(surface.domain)
     nowhere = np.full((STEPS + 1, 2), np.nan)
-    for name, look in looks.items():
+    for name, look in _LOOKS.items():
         draw_path(plot, Path(name, nowhere, nowhere[:, 0]), look, window, marked=MARKED, played=True)
     draw_minima(plot, surface)
     plot.scatter("x", "y", source=ColumnDataSource({"x": [], "y": []}, name="start"), **START)
@@ -159,7 +159,7 @@ def _losses(scale: Scale) -> Markup:
     plot = canvas(
         (0, STEPS), (1e-6, 10), xlabel="step", ylabel="f(x, y)", yscale=scale, height=300, right=14, grid=True
     )
-    for name, look in styles(method.name for method in METHODS).items():
+    for name, look in _LOOKS.items():
         empty = {"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32)}
         line = ColumnDataSource(dict(empty), name=f"line:{name}")
         marks = ColumnDataSource(dict(empty), name=f"marks:{name}")

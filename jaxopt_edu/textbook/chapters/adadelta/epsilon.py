@@ -83,7 +83,7 @@ def needs_no_learning_rate(seed: int = 0, *, starts: int = 16, steps: int = 12_0
             }
         ),
         figures=(
-            PathsFigure(problems.bowl, paths),
+            PathsFigure(problems.bowl, paths, method="Adadelta"),
             LinesFigure(
                 tuple(arrivals(name, lengths, each.T) for name, each in needed.items()),
                 xlabel="length of the first step, √(ε/(1 − ρ)) for Adadelta",
@@ -157,6 +157,7 @@ def root_of_epsilon(seed: int = 0, *, noise: float = 0.3, runs: int = 8, steps: 
                     Series(f"ε = {number(eps)}", places, each[places - 1])
                     for eps, each in zip(epsilons[::-1], lengths[::-1], strict=True)
                 ),
+                method="Adadelta",
                 xlabel="step",
                 ylabel="length of a step",
                 xscale="log",

@@ -79,8 +79,9 @@ def running_down(seed: int = 0, *, learning_rate: float = 0.5, seeds: int = 64, 
             LinesFigure(
                 (
                     *(band(name, time[shown], each[:, shown]) for name, each in effective.items()),
-                    Series("η/√t", time[shown], learning_rate / np.sqrt(time[shown])),
+                    Series("η/√t", time[shown], learning_rate / np.sqrt(time[shown]), theory=True),
                 ),
+                method="AdaGrad",
                 xlabel="step t",
                 ylabel="effective learning rate η/√h",
                 xscale="log",
@@ -132,7 +133,7 @@ def far_starts(seed: int = 0, *, curvature: float = 1.0, steps: int = 20_000) ->
         data=plain({"distance_over_rate": ratios, "steps": measured, "theory": theory, "power": power}),
         figures=(
             LinesFigure(
-                (Series("AdaGrad", ratios, measured), Series("(D/2η)²", ratios, theory)),
+                (Series("AdaGrad", ratios, measured), Series("(D/2η)²", ratios, theory, theory=True)),
                 xlabel="starting distance D, in units of η",
                 ylabel="steps that divide the distance by e, at the end",
                 xscale="log",

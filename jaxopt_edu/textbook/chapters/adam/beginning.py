@@ -79,6 +79,7 @@ def first_steps(seed: int = 0, *, noise: float = 0.3, runs: int = 32, steps: int
         figures=(
             LinesFigure(
                 tuple(band(name, places, length[:, places - 1]) for name, length in lengths.items()),
+                method="Adam",
                 xlabel="step",
                 ylabel="length of a step, in η",
                 xscale="log",
@@ -142,6 +143,7 @@ def does_correction_matter(seed: int = 0, *, starts: int = 16, steps: int = 2000
         figures=(
             LinesFigure(
                 tuple(arrivals(name, rates, each.T) for name, each in needed.items()),
+                method="Adam",
                 xlabel="learning rate η",
                 ylabel="steps to stay below 1 % of the start's height",
                 xscale="log",

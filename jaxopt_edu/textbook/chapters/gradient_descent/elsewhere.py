@@ -146,9 +146,10 @@ def escaping_a_saddle(
             LinesFigure(
                 (
                     Series("start at distance δ", distances, np.array(exact)),
-                    Series("theory", distances, theory),
+                    Series("theory", distances, theory, theory=True),
                     band("noise, start on the ridge", noises, noisy.T),
                 ),
+                method="SGD",
                 xlabel="distance δ from the ridge, or standard deviation of the noise",
                 ylabel="steps to escape",
                 xscale="log",

@@ -68,7 +68,7 @@ def path_on_the_bowl(seed: int = 0, *, starts: int = 1000, steps: int = 30) -> F
                 "last_values": [path.values[-1] for path in paths],
             }
         ),
-        figures=(PathsFigure(surface, paths, play=True),),
+        figures=(PathsFigure(surface, paths, play=True, method="SGD"),),
     )
 
 
@@ -124,7 +124,8 @@ def stability_limit(seed: int = 0, *, starts: int = 8, steps: int = 400) -> Find
         ),
         figures=(
             LinesFigure(
-                (band("measured", rates, factors.T), Series("max |1 − ηλ|", rates, theory)),
+                (band("measured", rates, factors.T), Series("max |1 − ηλ|", rates, theory, theory=True)),
+                method="SGD",
                 xlabel="learning rate η",
                 ylabel="factor on the distance, per step",
                 marks=(("x", limit, "2/L"), ("y", 1.0, "neither shrinks nor grows")),
@@ -185,8 +186,9 @@ def condition_number(seed: int = 0, *, starts: int = 8) -> Finding:
                 (
                     band("best η", conditions, tuned.T),
                     band("η = 1/L", conditions, cautious.T),
-                    Series("theory for the best η", conditions, theory),
+                    Series("theory for the best η", conditions, theory, theory=True),
                 ),
+                method="SGD",
                 xlabel="condition number κ",
                 ylabel="steps to a thousandth of the distance",
                 xscale="log",

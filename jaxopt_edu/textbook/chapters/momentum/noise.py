@@ -74,7 +74,7 @@ def averaging_noise(
                         band(f"Momentum, α = {kept:g}", effective, ratio.T)
                         for kept, ratio in zip(momenta, ratios, strict=True)
                     ),
-                    Series("theory for α = 0.9", effective, theory[1]),
+                    Series("theory for α = 0.9", effective, theory[1], theory=True),
                 ),
                 xlabel="effective learning rate ηλ/(1 − α)",
                 ylabel="loss at rest, over SGD's",

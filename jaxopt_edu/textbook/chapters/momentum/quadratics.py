@@ -77,8 +77,8 @@ def acceleration(seed: int = 0, *, starts: int = 8) -> Finding:
             LinesFigure(
                 (
                     *(band(name, CONDITIONS, each.T) for name, each in steps.items()),
-                    Series("theory for SGD", CONDITIONS, slow),
-                    Series("theory for best α", CONDITIONS, fast),
+                    Series("theory for SGD", CONDITIONS, slow, theory=True),
+                    Series("theory for best α", CONDITIONS, fast, theory=True),
                 ),
                 xlabel="condition number κ",
                 ylabel="steps to a thousandth of the distance",

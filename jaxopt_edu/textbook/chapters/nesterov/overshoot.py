@@ -192,7 +192,10 @@ def speed_at_best(seed: int = 0, *, starts: int = 8) -> Finding:
             LinesFigure(
                 (
                     *(band(name, CONDITIONS, each.T) for name, each in steps.items()),
-                    *(Series(f"theory for {name}", CONDITIONS, each) for name, each in theory.items()),
+                    *(
+                        Series(f"theory for {name}", CONDITIONS, each, theory=True)
+                        for name, each in theory.items()
+                    ),
                 ),
                 xlabel="condition number κ",
                 ylabel="steps to a thousandth of the distance",

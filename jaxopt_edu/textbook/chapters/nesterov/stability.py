@@ -84,8 +84,8 @@ def limits(seed: int = 0, *, steps: int = 300) -> Finding:
             LinesFigure(
                 (
                     *(Series(name, momenta, each) for name, each in measured.items()),
-                    Series("2(1 + α)", momenta, theory["Momentum"]),
-                    Series("2(1 + α)/(1 + 2α)", momenta, theory["Nesterov"]),
+                    Series("2(1 + α)", momenta, theory["Momentum"], theory=True),
+                    Series("2(1 + α)/(1 + 2α)", momenta, theory["Nesterov"], theory=True),
                 ),
                 xlabel="momentum α",
                 ylabel="largest stable ηL",
@@ -97,7 +97,12 @@ def limits(seed: int = 0, *, steps: int = 300) -> Finding:
                         Series(f"{name}, α = 0.9", rates[shown & (each < 1.02)], each[shown & (each < 1.02)])
                         for name, each in factors.items()
                     ),
-                    Series("SGD, max |1 − ηλ|", rates[rates < 1], sgd_contraction(rates[rates < 1], BOWL)),
+                    Series(
+                        "theory for SGD",
+                        rates[rates < 1],
+                        sgd_contraction(rates[rates < 1], BOWL),
+                        theory=True,
+                    ),
                 ),
                 xlabel="learning rate η",
                 ylabel="factor on the distance, per step",

@@ -83,8 +83,9 @@ def settling(seed: int = 0, *, starts: int = 32, steps: int = 6000) -> Finding:
             LinesFigure(
                 (
                     *(band(name, RATES, np.maximum(each, FLOOR).T) for name, each in distances.items()),
-                    Series("theory: η/2", RATES, RATES / 2),
+                    Series("theory: η/2", RATES, RATES / 2, theory=True),
                 ),
+                method="RMSProp",
                 xlabel="learning rate η",
                 ylabel="distance from the minimum at the end",
                 xscale="log",
@@ -150,9 +151,10 @@ def hovering_in_noise(seed: int = 0, *, noise: float = 1.0, runs: int = 64, step
                 (
                     Series("constant η", rates, constant),
                     Series("η falls to 0", rates, falling),
-                    Series("theory: √(ησ/2λ)", rates, theory),
-                    Series("η itself", rates, rates),
+                    Series("theory: √(ησ/2λ)", rates, theory, theory=True),
+                    Series("η itself", rates, rates, theory=True),
                 ),
+                method="RMSProp",
                 xlabel="learning rate η",
                 ylabel="distance from the minimum, root mean square",
                 xscale="log",

@@ -122,9 +122,14 @@ const textbook = { figures: new Map(), players: new Map() };
   textbook.drawAll = () => Promise.all([...waiting].map(start));
   darkness.addEventListener("change", () => textbook.figures.forEach((figure) => recolour(figure)));
 
-  // What is wider than its place says so.
+  // What is wider than its place says so. Only another width asks again: the words themselves change the height.
+  const widths = new Map();
   const cut = new ResizeObserver((entries) => {
-    for (const { target } of entries) target.classList.toggle("cut", target.scrollWidth > target.clientWidth + 1);
+    for (const { target } of entries) {
+      if (widths.get(target) === target.clientWidth) continue;
+      widths.set(target, target.clientWidth);
+      target.classList.toggle("cut", target.scrollWidth > target.clientWidth + 1);
+    }
   });
   for (const wide of document.querySelectorAll(".scroll, pre.code")) cut.observe(wide);
 

@@ -1,12 +1,14 @@
 """The key above a figure: each name with its line and mark, as a switch that hides and shows it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from markupsafe import Markup
 
-from jaxopt_edu.plots.drawing.style import Style, styles
-from jaxopt_edu.textbook.figures import Figure, LinesFigure, PathsFigure
+from jaxopt_edu.plots.drawing.style import Style
+from jaxopt_edu.textbook.figures import Figure
 from jaxopt_edu.textbook.page.drawing.look import DARK, dash
+from jaxopt_edu.textbook.page.drawing.looks import looks_of
 
 _MARKS = {
     "o": '<circle cx="17" cy="7" r="4"/>',
@@ -44,23 +46,18 @@ def key_of(figure: Figure) -> tuple[Entry, ...]:
     Returns:
         Its entries, in the order in which they are drawn; none for a heat map, whose colours have a bar.
     """
-    if isinstance(figure, PathsFigure):
-        return entries([path.name for path in figure.paths])
-    if isinstance(figure, LinesFigure):
-        return entries([series.name for series in figure.series])
-    return ()
+    return entries(looks_of(figure))
 
 
-def entries(names: list[str]) -> tuple[Entry, ...]:
+def entries(looks: Mapping[str, Style]) -> tuple[Entry, ...]:
     """The key of some names.
 
     Args:
-        names: in the order in which they are drawn.
+        looks: by name, in the order in which they are drawn.
 
     Returns:
         One entry a name.
     """
-    looks = styles(names)
     return tuple(Entry(name, swatch(look), look.text, DARK[look.text]) for name, look in looks.items())
 
 
@@ -77,5 +74,5 @@ def swatch(look: Style) -> Markup:
     return Markup(
         '<svg class="swatch" width="34" height="14" viewBox="0 0 34 14" aria-hidden="true">'
         f'<path d="M1 7h32" stroke="currentColor" stroke-width="2.2" stroke-dasharray="{dashes}"/>'
-        f'<g fill="currentColor">{_MARKS[look.marker]}</g></svg>'
+        f'<g fill="currentColor">{_MARKS.get(look.marker, "")}</g></svg>'
     )

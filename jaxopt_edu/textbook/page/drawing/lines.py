@@ -8,10 +8,11 @@ from bokeh.models import ColumnDataSource, Span
 
 from jaxopt_edu.plots.drawing.labels import spread, wrap
 from jaxopt_edu.plots.drawing.limits import limits
-from jaxopt_edu.plots.drawing.style import QUIET, Style, styles
+from jaxopt_edu.plots.drawing.style import QUIET, Style
 from jaxopt_edu.textbook.figures import LinesFigure, Series
 from jaxopt_edu.textbook.page.drawing.canvas import FONT, Scale, canvas, share
 from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.looks import looks_of
 from jaxopt_edu.textbook.page.drawing.placing import LETTER, LINE, filled, quietest
 
 HEIGHT = 380
@@ -56,7 +57,7 @@ def draw_lines(figure: LinesFigure) -> tuple[Any, list[str]]:
         right=28 + round(7.4 * longest),
         grid=True,
     )
-    looks = styles(names)
+    looks = looks_of(figure)
     for series in figure.series:
         _line(plot, series, looks[series.name])
     for axis, value, words in figure.marks:
@@ -120,13 +121,14 @@ def _line(plot: Any, series: Series, look: Style) -> None:
             line_join="round",
         )
     )
-    finite = np.flatnonzero(np.isfinite(y))
-    some = finite[np.unique(np.linspace(0, len(finite) - 1, min(MARKS, len(finite))).round().astype(int))]
-    drawn.append(
-        plot.scatter(
-            x[some], y[some], **mark(look, 8.0), fill_color=look.color, line_color=PAPER, line_width=0.8
+    if look.marker:
+        finite = np.flatnonzero(np.isfinite(y))
+        some = finite[np.unique(np.linspace(0, len(finite) - 1, min(MARKS, len(finite))).round().astype(int))]
+        drawn.append(
+            plot.scatter(
+                x[some], y[some], **mark(look, 8.0), fill_color=look.color, line_color=PAPER, line_width=0.8
+            )
         )
-    )
     for renderer in drawn:
         renderer.name = series.name
 

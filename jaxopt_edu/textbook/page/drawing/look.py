@@ -27,10 +27,44 @@ _DARK_METHODS = {
 }
 
 
+def _mixed(color: str, other: str, share: float) -> str:
+    """A colour with a share of another one."""
+    parts = [
+        round((1 - share) * int(color[i : i + 2], 16) + share * int(other[i : i + 2], 16)) for i in (1, 3, 5)
+    ]
+    return "#{:02X}{:02X}{:02X}".format(*parts)
+
+
 def _shades(low: tuple[int, int, int], high: tuple[int, int, int]) -> list[str]:
     mixed = np.linspace(low, high, SHADES).round().astype(int)
     return ["#{:02X}{:02X}{:02X}".format(*(int(part) for part in color)) for color in mixed]
 
+
+SHADES_OF = {
+    # Black has no darker shade.
+    name: (style.color, "#4A4A4A", "#757575")
+    if name == "sgd"
+    else (style.color, _mixed(style.text, "#000000", 0.35), _mixed(style.text, "#000000", 0.6))
+    for name, style in METHODS.items()
+}
+"""The colours of a method's first, second and third line in one figure."""
+
+_DARK_SHADES = {
+    name: (color, "#B4B4B4", "#868686")
+    if name == "sgd"
+    else (color, _mixed(color, "#FFFFFF", 0.4), _mixed(color, "#FFFFFF", 0.7))
+    for name, color in _DARK_METHODS.items()
+}
+
+_DARK_OTHERS = {
+    "#7B3FA0": "#C79BE8",
+    "#8A5A2B": "#D2A679",
+    "#B0124F": "#F08BB0",
+    "#4F6B12": "#B5CC6A",
+    "#2B6E73": "#7CC7CC",
+}
+OTHERS = tuple(_DARK_OTHERS)
+"""The colours of what is no method, such as surfaces."""
 
 GROUND = _shades((254, 254, 255), (213, 221, 229))  # from the valley to the heights
 
@@ -44,6 +78,12 @@ DARK: dict[str, str] = {
     **dict(zip(GROUND, _shades((21, 24, 28), (49, 58, 67)), strict=True)),
     **{style.color: _DARK_METHODS[name] for name, style in METHODS.items()},
     **{style.text: _DARK_METHODS[name] for name, style in METHODS.items()},
+    **{
+        light: dark
+        for name in METHODS
+        for light, dark in zip(SHADES_OF[name][1:], _DARK_SHADES[name][1:], strict=True)
+    },
+    **_DARK_OTHERS,
 }
 
 _MARKS = {

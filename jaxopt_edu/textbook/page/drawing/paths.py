@@ -7,11 +7,13 @@ import numpy as np
 from bokeh.core.properties import value as fixed
 from bokeh.models import ColumnDataSource
 
-from jaxopt_edu.plots.drawing.style import INK, Style, styles
+from jaxopt_edu.plots.drawing.style import INK, Style
+from jaxopt_edu.plots.drawing.ways import before_divergence, worth_seeing
 from jaxopt_edu.textbook.figures import Path, PathsFigure
 from jaxopt_edu.textbook.page.drawing.canvas import FONT, canvas
 from jaxopt_edu.textbook.page.drawing.ground import draw_ground, draw_minima
 from jaxopt_edu.textbook.page.drawing.look import PAPER, dash, mark
+from jaxopt_edu.textbook.page.drawing.looks import looks_of
 from jaxopt_edu.textbook.page.drawing.placing import FRAME, places
 
 WIDTH = 2.2
@@ -33,8 +35,8 @@ def draw_paths(figure: PathsFigure) -> tuple[Any, list[str]]:
     Returns:
         The Bokeh plot, and notes to stand under it.
     """
-    looks = styles(path.name for path in figure.paths)
-    ways = [_finite(path) for path in figure.paths]
+    looks = looks_of(figure)
+    ways = [before_divergence(np.asarray(path.points, float)) for path in figure.paths]
     window = window_of(figure)
     plot = canvas(window[0], window[1], height=400, right=14, grid=False)
     domain = (tuple(window[0].tolist()), tuple(window[1].tolist()))
@@ -73,17 +75,7 @@ def window_of(figure: PathsFigure) -> np.ndarray:
         The ends of x and the ends of y, shape (2, 2): the whole window, or where the paths and the minima
         take up less than half of it, that part with some room around it.
     """
-    domain = np.asarray(figure.surface.domain, float)
-    points = np.concatenate([_finite(path) for path in figure.paths])
-    inside = points[((points >= domain[:, 0]) & (points <= domain[:, 1])).all(axis=1)]
-    seen = np.concatenate([inside, np.reshape(np.asarray(figure.surface.minima, float), (-1, 2))])
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    size = 1.3 * (high - low)
-    # Neither a strip nor a tower.
-    size = np.maximum(size, [0.8 * size[1], 0.45 * size[0]])
-    middle = (low + high) / 2
-    window = np.clip(np.stack([middle - size / 2, middle + size / 2], axis=1), domain[:, :1], domain[:, 1:])
-    return window if np.ptp(window, axis=1).prod() < 0.5 * np.ptp(domain, axis=1).prod() else domain
+    return worth_seeing(figure.surface.domain, [path.points for path in figure.paths], figure.surface.minima)
 
 
 def draw_path(
@@ -187,9 +179,3 @@ def _name(plot: Any, name: str, centre: np.ndarray, look: Style) -> None:
     )
     label.name = name
     label.tags = ["end"]
-
-
-def _finite(path: Path) -> np.ndarray:
-    points = np.asarray(path.points, float)
-    good = np.isfinite(points).all(axis=1)
-    return points if good.all() else points[: int(np.argmin(good))]
