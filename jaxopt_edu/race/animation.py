@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from jaxopt_edu import plots
 from jaxopt_edu.problems import Surface
+from jaxopt_edu.race.drawing import named_paths, race_window
 from jaxopt_edu.race.report import Report
 from jaxopt_edu.race.surface import SurfaceResult
 
@@ -44,8 +45,8 @@ def animated(
     title = f"{surface.name}: {surface.formula}"
     animation = plots.animate(
         surface.function,
-        surface.domain,
-        {result.method: result.path for result in results},
+        race_window(surface, results),
+        named_paths(results),
         minima=surface.minima,
         start=surface.start,
         title=title if len(title) <= LETTERS else surface.name,

@@ -13,6 +13,7 @@ from jaxopt_edu import plots
 from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.problems import Surface
+from jaxopt_edu.race.drawing import named_paths, race_window
 from jaxopt_edu.race.learning import LearningResult
 from jaxopt_edu.race.settings import LEARNING_RATES, shown_setting
 from jaxopt_edu.race.surface import SurfaceResult, target
@@ -125,8 +126,8 @@ def surface_report(surface: Surface, results: Sequence[SurfaceResult]) -> Report
         figures={
             "paths": plots.paths(
                 surface.function,
-                surface.domain,
-                {result.method: result.path for result in results},
+                race_window(surface, results),
+                named_paths(results),
                 minima=surface.minima,
                 start=surface.start,
                 title=title,

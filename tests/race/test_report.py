@@ -11,6 +11,7 @@ from jaxopt_edu import problems
 from jaxopt_edu.core.naming import hyperparameters
 from jaxopt_edu.core.reading import describe
 from jaxopt_edu.race import LearningResult, data_report, race_on_surface, surface_report
+from jaxopt_edu.race.drawing import named_paths, race_window
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -34,6 +35,18 @@ def surface_results():
         "adam": jo.adam(learning_rate=0.3),
     }
     return [race_on_surface(problems.bowl, name, each, steps=6) for name, each in optimizers.items()]
+
+
+def test_pictures_state_learning_rates_and_show_where_something_happens(surface_results):
+    assert list(named_paths(surface_results)) == ["sgd, η = 0.95", "momentum, η = 1e+30", "adam, η = 0.3"]
+    window = race_window(problems.bowl, surface_results)
+    whole = np.array(problems.bowl.domain)
+    assert np.ptp(window, axis=1).prod() < 0.5 * np.ptp(whole, axis=1).prod()
+    for point in (*problems.bowl.minima, problems.bowl.start, surface_results[0].path[-1]):
+        assert ((window[:, 0] < point) & (point < window[:, 1])).all()
+    # One path that fills the window leaves it as it is.
+    wide = surface_results[0]._replace(path=0.95 * whole.T)
+    np.testing.assert_array_equal(race_window(problems.bowl, [wide]), whole)
 
 
 def test_surface_report(surface_results, tmp_path):

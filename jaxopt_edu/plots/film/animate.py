@@ -32,10 +32,10 @@ def animate(
 ) -> Animation:
     """Let optimizers race over the contours of a function of two variables.
 
-    Every method is a mark that draws its trail behind it and carries its name; between two steps it moves in
-    a straight line. The key below the map shows the value that each has reached, at which step it left the
-    window, or that it diverged. 720 pixels wide, which is a phone at twice its points. The same arguments
-    give the same frames.
+    Every method is a mark that draws its trail behind it and carries its name, without what follows a comma;
+    between two steps it moves in a straight line. The key below the map shows the value that each has
+    reached, at which step it left the window, or that it diverged. 720 pixels wide, which is a phone at twice
+    its points. The same arguments give the same frames.
 
     Args:
         function: maps an array (2,) to a scalar; traceable by jax.

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 # Inches. 4.5 make 720 pixels: a phone at twice its points.
 WIDE, EDGE, TICKS, LINE, ROW = 4.5, 0.14, 0.42, 0.27, 0.27
 FLATTEST, TALLEST = 0.4, 1.25  # the map's height over its width
-SHORT = 12  # letters of a name that goes along with its head; a longer one stands in the key only
+SHORT = (
+    12  # letters of a name that goes along with its head, up to a comma; a longer one stands in the key only
+)
 
 
 class Runner(NamedTuple):
@@ -202,10 +204,11 @@ def _runner(axes: Axes, label: str, points: np.ndarray, said: list[str], style: 
     for line in (under, over, head):
         axes.add_line(line)
     lead.set_figure(axes.figure)
+    called = label.split(",")[0]
     name = axes.figure.text(
         0,
         0,
-        label if len(label) <= SHORT else "",
+        called if len(called) <= SHORT else "",
         transform=IdentityTransform(),
         fontsize=NOTE,
         color=style.text,
