@@ -33,7 +33,7 @@ class Looked(NamedTuple):
     new_model_state: Counts
 
 
-def cause_at(program: Program, carry: Carry, entry: Any, step: int) -> str | None:
+def cause_at(program: Program, carry: Carry, entry: Any, step: int, *, good: bool) -> str | None:
     """What of a step whose loss is not finite is to blame for that, when it is looked at alone.
 
     Args:
@@ -41,6 +41,8 @@ def cause_at(program: Program, carry: Carry, entry: Any, step: int) -> str | Non
         carry: before that step; stays as it is.
         entry: what the step's batch is made of.
         step: its number.
+        good: whether what the step begins with is known to be no worse than what gave a finite loss; some of
+            it may be infinite and meant so, such as a mask.
 
     Returns:
         The parameters, the batch, or the loss itself, in words; None if the loss is finite now.
@@ -48,13 +50,14 @@ def cause_at(program: Program, carry: Carry, entry: Any, step: int) -> str | Non
     seen = _looked_at(program, carry, entry)
     if seen.loss_is_finite:
         return None
-    if told := _told("parameter", carry.params, seen.params):
+    told = _told("parameter", carry.params, seen.params)
+    told = told or _told("model's state", carry.model_state, seen.model_state)
+    if told and not good:
         return f"{told} before step {step}"
-    if told := _told("model's state", carry.model_state, seen.model_state):
-        return f"{told} before step {step}"
+    finite = "" if told else ", at finite parameters"
     batch = jax.eval_shape(lambda: drawn(program.draw, entry)[0])
     told = _told("batch's", batch, seen.batch)
-    return f"the loss itself at step {step}, at finite parameters{f'; {told}' if told else ''}"
+    return f"the loss itself at step {step}{finite}{f'; {told}' if told else ''}"
 
 
 def cause_after(program: Program, carry: Carry, entry: Any, step: int) -> tuple[str | None, Carry]:

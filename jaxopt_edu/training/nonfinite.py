@@ -67,7 +67,7 @@ def _what_went_first(program: Program, held: Sequence[Held], carry: Carry, good:
             cause, after = cause_after(program, carry, _entry(held, good), good)
             if cause is not None:
                 return cause
-        cause = cause_at(program, after, _entry(held, bad), bad)
+        cause = cause_at(program, after, _entry(held, bad), bad, good=good < bad)
     except jax.errors.JaxRuntimeError as error:  # such as a lack of memory, for which no result may be lost
         return f"could not be found out ({str(error).splitlines()[0]})"
     return cause or f"nothing that shows: made by itself, step {bad} is finite"

@@ -106,6 +106,14 @@ def test_parameters_that_are_not_finite_from_the_beginning():
     assert bad == 0
 
 
+def test_what_was_infinite_while_the_loss_was_finite_is_not_to_blame():
+    params = PARAMS | {"mask": jnp.array([0.0, -jnp.inf])}
+    first, _, _ = stopped(jo.sgd(0.01), batches(nan=NAN), params=params)
+    assert first == f"the loss itself at step {NAN}; the batch's x has 1 NaN of 2"
+    first, _, _ = stopped(jo.sgd(0.01), batches(root=ROOT), params=params)
+    assert first == f"the gradient of layers/0/weight has 1 NaN of 4 at step {ROOT}"
+
+
 def test_a_network_that_overflows_is_the_loss_itself():
     def network(params, batch):
         hidden = batch @ params["layers"][0]["weight"]
