@@ -75,6 +75,17 @@ def test_from_a_checkpoint_s_named_arrays_into_a_run_that_goes_on(tmp_path):
     assert_same(jo.carry_over(OLD, found.tree).tree["layers"], OLD["layers"])
 
 
+def test_each_seed_of_a_sweep_begins_with_the_old_body():
+    def init(key):
+        return jo.carry_over(OLD, NEW | {"head": {"weight": jax.random.normal(key, (4, 3))}}).tree
+
+    drawn = jax.jit(jax.vmap(init))(jax.random.split(jax.random.key(0), 2))
+    body = drawn["layers"][0]["weight"]
+    np.testing.assert_array_equal(body, np.stack([OLD["layers"][0]["weight"]] * 2))
+    traced = jax.jit(lambda fresh: jo.carry_over(OLD, fresh).tree)(NEW)
+    assert_same(traced, jo.carry_over(OLD, NEW).tree)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "taken"),
     [

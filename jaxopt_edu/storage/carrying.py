@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxopt_edu.core.by_leaf import Leaves, meant
 from jaxopt_edu.core.group_table import aligned
@@ -135,8 +136,8 @@ def _kind(dtype: Any) -> int:
 
 def _as_leaf(old: Any, new: Any) -> jax.Array:
     array = old if is_key(old) else jnp.asarray(old).astype(jax.dtypes.canonicalize_dtype(dtype_of(new)))
-    lies = isinstance(new, jax.Array) and new.committed
-    return jax.device_put(array, new.sharding) if lies else array
+    lies_somewhere = isinstance(new, jax.Array) and not isinstance(new, Tracer) and new.committed
+    return jax.device_put(array, new.sharding) if lies_somewhere else array
 
 
 def _some(leaves: Mapping[str, Any], shown: int = 3) -> str:
