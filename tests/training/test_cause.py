@@ -149,6 +149,7 @@ def test_on_several_devices():
     assert bad == 1
 
 
+@pytest.mark.slow
 def test_of_many_leaves_that_are_packed_in_the_loop_the_first_is_named():
     def deep(params, batch):
         for layer in params["layers"]:
