@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 ASIDE = 0.13
 SPREAD = 0.035
 
+# Behind words, so that no line hides them.
+PAPER = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+
 
 class _Axis(NamedTuple):
     """One hyperparameter: where each setting lies between 0 and 1, and what is written there."""
@@ -129,13 +132,13 @@ def parallel(
     axes = figure.add_subplot()
     axes.set_axis_off()
     _lines(axes, heights, reached, ranks, lost, look)
+    best = chosen_best(reached, mode, best)
+    texts = ["" if axis.words else axis.texts[best] for axis in axes_of]
     for position, axis in enumerate(axes_of):
-        _draw_axis(axes, position, axis)
+        _draw_axis(axes, position, axis, said=texts[position])
     _draw_values(axes, len(axes_of), look, lost=bool(lost.any()))
     lowest = float(min(0.0, heights.min()))
     _names(axes, [*columns, label], lowest)
-    best = chosen_best(reached, mode, best)
-    texts = ["" if axis.words else axis.texts[best] for axis in axes_of]
     _best(axes, heights[best], [*texts, number(reached[best])], look.colors(look.norm(reached[best])))
     axes.set_xlim(-0.1, len(axes_of) + 0.25)
     axes.set_ylim(lowest - 0.03, float(max(1.0, heights.max())) + 0.03)
@@ -225,13 +228,15 @@ def _lines(
     )
 
 
-def _draw_axis(axes: Axes, position: int, axis: _Axis) -> None:
+def _draw_axis(axes: Axes, position: int, axis: _Axis, *, said: str) -> None:
+    """Draw an axis; the number that the best setting says there itself is not written twice."""
     missing = bool(np.isnan(axis.places).any())
     axes.plot([position, position], [0, 1], color=QUIET, linewidth=1.0, zorder=3)
     marks = [*axis.ticks, *([(-ASIDE, "none")] if missing else [])]
     for place, words in marks:
         axes.plot([position - 0.02, position], [place, place], color=QUIET, linewidth=1.0, zorder=3)
-        _write(axes, position - 0.035, place, words, right=False)
+        if words != said:
+            _write(axes, position - 0.035, place, words, right=False)
 
 
 def _draw_values(axes: Axes, position: int, look: Shading, *, lost: bool) -> None:
@@ -270,8 +275,6 @@ def _names(axes: Axes, names: list[str], lowest: float) -> None:
 
 
 def _write(axes: Axes, x: float, y: float, words: str, *, right: bool) -> None:
-    from matplotlib.patheffects import withStroke
-
     axes.text(
         x,
         y,
@@ -280,8 +283,8 @@ def _write(axes: Axes, x: float, y: float, words: str, *, right: bool) -> None:
         color=INK,
         ha="left" if right else "right",
         va="center",
-        zorder=5,
-        path_effects=[withStroke(linewidth=4, foreground="white")],
+        zorder=6.5,  # above all lines, the best's too
+        bbox=PAPER,
     )
 
 
@@ -311,5 +314,5 @@ def _best(axes: Axes, heights: np.ndarray, texts: list[str], color: tuple) -> No
                 ha="left" if x < across[-1] else "right",
                 va="bottom",
                 zorder=7,
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+                bbox=PAPER,
             )

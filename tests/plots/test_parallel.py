@@ -61,7 +61,11 @@ def test_diverged_runs_end_beyond_the_last_axis(figure):
 
 
 def test_the_best_is_written_beside_its_line(figure):
-    beside = [text.get_text() for text in figure.axes[0].texts if text.get_bbox_patch()]
+    beside = [
+        text.get_text()
+        for text in figure.axes[0].texts
+        if text.get_bbox_patch() and text.get_fontweight() == "bold"
+    ]
     assert beside == ["0.1", "0.45", "0.02"]
 
 
@@ -129,4 +133,21 @@ def test_bad_input_is_named():
 
 def test_the_caller_may_say_which_is_the_best():
     figure = parallel({"rate": [0.1, 0.2, 0.3]}, [1.0, 2.0, 3.0], label="loss", best=1)
-    assert [text.get_text() for text in figure.axes[0].texts if text.get_bbox_patch()] == ["0.2", "2"]
+    assert [
+        text.get_text()
+        for text in figure.axes[0].texts
+        if text.get_bbox_patch() and text.get_fontweight() == "bold"
+    ] == ["0.2", "2"]
+
+
+def test_no_number_is_written_twice_and_none_lies_under_a_line():
+    columns = {"batch_size": [32.0, 64.0, 128.0], "learning_rate": [0.1, 0.01, 0.001]}
+    axes = parallel(columns, [0.3, 0.2, 0.1], label="loss").axes[0]
+    words = [text.get_text() for text in axes.texts]
+    for number in ("32", "64", "128", "0.1", "0.01", "0.001"):
+        beside = [text for text in axes.texts if text.get_text() == number and text.get_position()[0] < 1.5]
+        assert len(beside) == 1, (number, words)
+    lines = [artist.get_zorder() for artist in (*axes.lines, *axes.collections)]
+    numbers = [text for text in axes.texts if text.get_text().replace(".", "").isdigit()]
+    assert min(text.get_zorder() for text in numbers) > max(lines)
+    assert all(text.get_bbox_patch() is not None for text in numbers)
