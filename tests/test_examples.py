@@ -25,8 +25,9 @@ MOMENTUM = FOLDER / "momentum_theory.py"
 SWEEP = FOLDER / "sweep.py"
 COMPARE = FOLDER / "compare_optimizers.py"
 FINE_TUNING = FOLDER / "fine_tuning.py"
+FSDP = FOLDER / "fsdp_transformer.py"
 # With tests of their own, that look at what they print.
-TOLD_APART = {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP, COMPARE, FINE_TUNING}
+TOLD_APART = {LEARNING_RATE, CHAINS, TRANSFORMER, MOMENTUM, SWEEP, COMPARE, FINE_TUNING, FSDP}
 OTHERS = sorted(set(FOLDER.glob("*.py")) - TOLD_APART)
 QUICK = ("smallest.py",)
 
@@ -185,6 +186,23 @@ def test_the_hand_written_optimizer_is_optax_lion(learning_rate, monkeypatch):
         theirs = jax.jit(lambda gradients: updates_of(oracle, gradients))(gradients)
     chex.assert_trees_all_close(ours, theirs, rtol=1e-6)
     assert np.any(ours > 0)
+
+
+@pytest.mark.slow
+def test_the_transformer_on_eight_devices_and_then_on_four_is_that_on_one(tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    printed = output(FSDP, tmp_path)
+    found = re.findall(
+        r"(\d) devices, (\S+) \+ (\S+) bytes .*: (\S+) nats per character at step (\d+)", printed
+    )
+    devices, *sizes, losses, steps = zip(*found, strict=True)
+    assert (devices, steps) == (("1", "8", "4"), ("20", "10", "20"))
+    assert float(losses[2]) == pytest.approx(float(losses[0]), rel=1e-5)
+    for size in sizes:
+        one, eight, four = (int(each.replace(",", "")) for each in size)
+        # All but the norms, which are small, is split evenly.
+        assert one / 8 < eight < 1.05 * one / 8
+        assert one / 4 < four < 1.05 * one / 4
 
 
 @pytest.mark.slow

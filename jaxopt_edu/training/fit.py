@@ -126,10 +126,12 @@ def fit(
         checkpoint: folder to write a checkpoint into every `every` steps, or a `CheckpointFolder`; or an
             `OrbaxFolder`, which writes sharded arrays without gathering them.
         resume: go on from the newest checkpoint, if there is one (False: begin anew in an empty folder); a
-            number: from the checkpoint of that step.
+            number: from the checkpoint of that step. On as many devices to the same bits; on more, fewer or
+            one, which may hold the parameters as they like, up to roundings, since sums are then other sums.
         allow_changes: go on from a checkpoint although the optimizer, its numbers or the data are others now.
-        mesh: devices to train on. Parameters that are sharded over it stay so, with what of the optimizer's
-            state looks like them; all else is on every device.
+        mesh: devices to train on, with automatic or explicit axes. Parameters that are sharded over it (some
+            by rows, some by columns, along any axes) stay so, and what the optimizer remembers of them lies
+            beside them; all else is on every device, as is what an optax transform keeps in other shapes.
         data_axis: the axis of the mesh, or axes, along which every batch is split; None for its first one.
             Data parallel and FSDP together, on jax.make_mesh((2, 4), ("replica", "shard")): parameters that
             are sharded along "shard", and data_axis=("replica", "shard").

@@ -146,6 +146,7 @@ def undisturbed(tmp_path_factory):
         (3, "orbax", [(0, "os.rename:5")]),
         (2, "fsdp-npz", [(1, "step:6")]),
         (2, "fsdp-orbax", [(0, "step:6")]),
+        (3, "fsdp-orbax", [(2, "step:6")]),
     ],
 )
 def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(
@@ -165,6 +166,11 @@ def test_a_killed_process_leaves_a_fit_that_resumes_to_the_same_bits(
             said = process.communicate(timeout=60)[1]
             # JAX aborts it within milliseconds, and the line comes before that if Python is quick enough.
             assert told in said or "JAX distributed service detected fatal errors" in said
+        elif kind == "fsdp-orbax" and index != victim:
+            told = (
+                f"fit: process {victim} of {count} has ended, and process {index} cannot go on without; what"
+            )
+            assert told in process.communicate(timeout=60)[1]
         process.kill()
         process.communicate()
     reached = FOLDERS[kind](folder).steps()
