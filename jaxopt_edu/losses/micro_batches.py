@@ -91,6 +91,7 @@ class MicroBatches:
     ) -> Any:
         """The mean over the parts, in the form in which the loss gives it."""
         *state, batch = rest
+        scale = jax.lax.stop_gradient(scale)  # the loss does not depend on it
         call = Call(loss_fn, scale, params, state[0] if state else None, self.cut(batch), key)
         loss, outcome = _in_parts(self.parts, bool(state), call)
         metrics = (outcome.metrics,) if outcome.metrics else ()
@@ -143,7 +144,7 @@ def _in_parts(parts: int, stateful: bool, call: Call) -> tuple[jax.Array, Outcom
 @partial(_in_parts.defjvp, symbolic_zeros=True)
 def _gradient_in_parts(parts: int, stateful: bool, primals: tuple[Call], tangents: tuple[Call]) -> Any:
     (call,), (moved,) = primals, tangents
-    if any(map(_is_moved, jax.tree.leaves((moved.model_state, moved.batch, moved.scale)))):
+    if any(map(_is_moved, jax.tree.leaves((moved.model_state, moved.batch)))):
         raise TypeError(
             "micro_batches: the loss is differentiated by its batch or its model's state, and can be by its "
             "parameters only; for others differentiate loss_fn itself."

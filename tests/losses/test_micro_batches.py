@@ -112,6 +112,21 @@ def test_each_part_has_a_key_of_its_own():
     np.testing.assert_allclose(found, X.mean() + sum(drawn) / 2, rtol=1e-6)
 
 
+def test_a_models_state_may_hold_a_random_key():
+    def noisy(w, key, x):
+        key, own = jax.random.split(key)
+        return jnp.mean(x * w) + jax.random.normal(own), key
+
+    loss, key = jax.jit(jo.micro_batches(noisy, 2))(jnp.ones(()), jax.random.key(3), X)
+    first, second = (
+        jax.random.split(jax.random.key(3)),
+        jax.random.split(jax.random.split(jax.random.key(3))[0]),
+    )
+    assert bool(key == second[0])
+    noise = (jax.random.normal(first[1]) + jax.random.normal(second[1])) / 2
+    np.testing.assert_allclose(loss, X.mean() + noise, rtol=1e-6)
+
+
 def test_bfloat16_gradients_are_added_up_in_float32():
     """256 ones and 256 thirds: in bfloat16 the sum stops at 256."""
     x = jnp.stack([jnp.ones(256, jnp.bfloat16), jnp.full(256, 1 / 3, jnp.bfloat16)]).ravel()[:, None]

@@ -114,6 +114,25 @@ def test_float16_trains_only_with_it_and_micro_batches_hand_it_on(parts):
     np.testing.assert_allclose(trained.params["w"], expected, rtol=0.02, atol=5e-3)
 
 
+def test_what_training_comes_to_does_not_depend_on_the_scale():
+    """A hypergradient, through parts of a batch too: 0 for the scale, and that of the rate as without."""
+    in_parts = jo.micro_batches(loss_fn, 2)
+
+    @jax.jit
+    def slope(opt):
+        def trained(opt):
+            step = jo.training.make_step(in_parts, opt)
+            carry = jo.training.start(opt, PARAMS)
+            return loss_fn(step(step(carry, DATA)[0], DATA)[0].params, DATA)
+
+        return jax.grad(trained)(opt)
+
+    scaled, plain = slope(jo.loss_scaling(jo.sgd(0.1))), slope(jo.sgd(0.1))
+    found, expected = jo.hyperparameters(scaled), jo.hyperparameters(plain)
+    np.testing.assert_allclose(found["learning_rate"], expected["learning_rate"], rtol=1e-5)
+    assert abs(float(found["scale"])) < 1e-9
+
+
 def test_the_settings_of_a_sweep_have_scales_of_their_own_and_overflows_are_left_out():
     half = jo.mixed_precision(loss_fn, jnp.float16)
     opts = jo.grid(lambda scale: jo.loss_scaling(jo.sgd(0.1), scale), scale=[2.0**10, 2.0**30])
