@@ -112,9 +112,12 @@ def as_markdown(report: Report) -> str:
     return f"## {report.title}\n\n{rows}\n\n{notes}\n"
 
 
-def ratios_figure(title: str, label: str, values: Mapping[tuple[str, str], float]) -> "Figure":
-    """A line a case, a mark a rival, on a logarithmic axis; 1 is where they would be at best."""
+def ratios_figure(
+    title: str, label: str, values: Mapping[tuple[str, str], float], *, best: str = ""
+) -> "Figure":
+    """A row a case, a mark a rival, on a logarithmic axis; at 1 they would be at best, which `best` names."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     from jaxopt_edu.plots.drawing.style import INK, LABEL, NOTE, QUIET, RULE, TITLE, styles
 
@@ -135,6 +138,19 @@ def ratios_figure(title: str, label: str, values: Mapping[tuple[str, str], float
             label=who,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.annotate(
+        best,
+        (1, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(5, -4),
+        textcoords="offset points",
+        fontsize=NOTE,
+        color=QUIET,
+        va="top",
+    )
     axes.set_ylim(len(cases) - 0.5, -0.5)
     axes.set_yticks(range(len(cases)), cases, fontsize=LABEL, color=INK)
     axes.tick_params(axis="x", which="both", labelsize=NOTE, colors=QUIET)

@@ -218,6 +218,12 @@ def beside_optax(measured: list[dict[str, Any]]) -> Report:
     return Report("An optimizer's step, in times of optax's", ("", *trees), rows, notes, [])
 
 
+def in_words(tree: str) -> str:
+    """What a tree of equal leaves is, for who does not know our names of trees."""
+    count, found, size = tree.partition(" × ")
+    return f"{count} {'array' if count == '1' else 'arrays'} of {size} numbers" if found else tree
+
+
 def report(measured: list[dict[str, Any]], speed: float) -> Report:
     """The table, and Adam's picture."""
     rows = []
@@ -250,8 +256,17 @@ def report(measured: list[dict[str, Any]], speed: float) -> Report:
     notes = (f"bandwidth: {speed / 1e9:.1f} GB/s", *NOTES)
     if importlib.util.find_spec("torch") is None:
         notes = (*notes, "torch is not installed: its rows are missing.")
-    adam = {(each["tree"], each["who"]): each["by_limit"] for each in measured if each["optimizer"] == "adam"}
+    adam = {
+        (in_words(each["tree"]), each["who"]): each["by_limit"]
+        for each in measured
+        if each["optimizer"] == "adam"
+    }
     figures: dict[str, Callable[[], Any]] = {
-        "step": lambda: ratios_figure("An Adam step, in units of what memory allows", "time / limit", adam)
+        "step": lambda: ratios_figure(
+            "How long a step of Adam takes",
+            "time of a step, over the time in which memory could move its bytes",
+            adam,
+            best="memory's limit",
+        )
     }
     return Report("An optimizer's step", columns, rows, notes, measured, figures)

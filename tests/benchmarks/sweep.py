@@ -202,18 +202,27 @@ def scaling_figure(measured: dict[str, Any]) -> "Figure":
     """What a run costs as runs and devices become more, and how much of the peak wider networks reach."""
     from matplotlib.ticker import LogLocator
 
-    from jaxopt_edu.plots.drawing.style import dress, new_figure, sample, styles
+    from jaxopt_edu.plots.drawing.style import INK, LABEL, dress, new_figure, sample, styles
 
     style = styles(["jo.sweep"])["jo.sweep"]
-    figure = new_figure(5.0)
-    cost = "µs a step of a run"
+    figure = new_figure(5.4)
+    cost = "time of one step of one run, µs"
+    cores = f"virtual devices (on {measured['cores']} cores)"
     panels = [
-        ("growth", "runs in one sweep", cost, 1e6),
-        ("devices", "virtual devices", cost, 1e6),
-        ("widths", "numbers in a hidden layer", "% of the peak", 100),
+        ("growth", "More runs", "runs in one sweep", cost, 1e6),
+        ("devices", "More devices", cores, cost, 1e6),
+        (
+            "widths",
+            "Wider networks",
+            "numbers in a hidden layer",
+            "share of what the cores can multiply, %",
+            100,
+        ),
     ]
-    for axes, (name, xlabel, ylabel, unit) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    for axes, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        name, title, xlabel, ylabel, unit = panel
         dress(axes, xlabel=xlabel, ylabel=ylabel, grid=True)
+        axes.set_title(title, fontsize=LABEL, color=INK, loc="left")
         places, values = zip(*measured[name], strict=True)
         axes.add_line(sample(style, data=(places, np.multiply(values, unit))))
         axes.set_xscale("log", base=10 if name == "growth" else 2)

@@ -201,15 +201,31 @@ def test_growth_is_shown_for_runs_structures_and_steps(monkeypatch):
 
 def test_the_picture_of_sweeps_shows_all_that_was_measured():
     measured = {
+        "cores": 2,
         "growth": [(1, 5e-4), (10, 1e-4), (1000, 4e-5)],
         "devices": [(1, 6e-5), (2, 4e-5)],
         "widths": [(8, 0.1), (512, 0.3)],
     }
-    lines = [axes.get_lines()[0] for axes in sweep.scaling_figure(measured).axes]
+    figure = sweep.scaling_figure(measured)
+    lines = [axes.get_lines()[0] for axes in figure.axes]
+    assert all(axes.get_title(loc="left") and axes.get_xlabel() for axes in figure.axes)
+    assert [axes.get_ylabel().rpartition(", ")[2] for axes in figure.axes] == ["µs", "µs", "%"]
+    assert figure.axes[1].get_xlabel() == "virtual devices (on 2 cores)"
     shown = [np.asarray(line.get_xydata()).tolist() for line in lines]
     assert shown[0] == [[1, pytest.approx(500)], [10, pytest.approx(100)], [1000, pytest.approx(40)]]
     assert [[place for place, _ in points] for points in shown[1:]] == [[1, 2], [8, 512]]
     assert shown[2][1][1] == pytest.approx(30)
+
+
+def test_the_picture_of_ratios_says_what_its_rows_and_its_axis_are():
+    values = {(step.in_words(tree), who): 1.5 for tree in TREES for who in ("ours", "optax")}
+    axes = ratios_figure("title", "time over the limit", values, best="the limit").axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows[0] == "1 array of 10⁷ numbers"
+    assert rows[2:5] == ["100 arrays of 10⁴ numbers", "1,000 arrays of 10³ numbers", "ResNet-50"]
+    assert axes.get_xlabel() == "time over the limit"
+    assert [text.get_text() for text in axes.texts] == ["the limit"]
+    assert axes.xaxis.get_major_formatter()(2.0) == "2"
 
 
 @pytest.mark.slow
