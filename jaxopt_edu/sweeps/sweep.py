@@ -132,6 +132,9 @@ def sweep(
         KeyboardInterrupt: Ctrl-C, at the next evaluation; says what is in the folder. SIGTERM ends there too,
             with exit status 143.
 
+    Warns:
+        UserWarning: schedules end before the runs or after them; once, with their number.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
         >>> x = jnp.linspace(-1.0, 1.0, 64)
