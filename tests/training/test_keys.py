@@ -69,6 +69,13 @@ def test_chunks_a_resume_and_a_run_in_two_change_no_bit(tmp_path):
         same_bits((other.params, other.state), (whole.params, whole.state))
 
 
+def test_over_several_devices_the_keys_are_the_same():
+    mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+    found, expected = fit(jo.adam(0.1), mesh=mesh), fit(jo.adam(0.1))
+    np.testing.assert_allclose(found.history.losses, expected.history.losses, rtol=1e-5)
+    same_bits(found.history.metrics["kept"], expected.history.metrics["kept"])
+
+
 def test_another_key_is_another_run_which_a_resume_tells(tmp_path):
     fit(jo.sgd(0.1), steps=2, checkpoint=tmp_path)
     with pytest.raises(ValueError, match=r"loss_key was .*\[0, 7\] and is .*\[0, 8\].*allow_changes=True"):
