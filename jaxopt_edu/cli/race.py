@@ -2,12 +2,13 @@
 
 import argparse
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from importlib.util import find_spec
 
 from jaxopt_edu import problems
 from jaxopt_edu.cli.arguments import positive
 from jaxopt_edu.cli.console import console, progress, table, text
+from jaxopt_edu.cli.named_problems import problem_called
 from jaxopt_edu.cli.signals import signals_end
 from jaxopt_edu.cli.words import optax_factory
 from jaxopt_edu.core.editing import replace
@@ -23,7 +24,9 @@ from jaxopt_edu.race import (
     article_settings,
     data_report,
     default_settings,
+    problem_report,
     race_on_data,
+    race_on_problem,
     race_on_surface,
     surface_report,
 )
@@ -43,6 +46,7 @@ examples:
   jaxopt-edu race --problem bowl --set sgd.learning_rate=1.01    see it diverge
   jaxopt-edu race --problem saddle --animate            as a moving picture too
   jaxopt-edu race --problem mnist --data FOLDER         MNIST-format files of your own
+  jaxopt-edu race --problem cancer_raw --problem zipf   problems of the suite, chosen on validation data
 
 On the bowl the settings are the article's, on the saddles each method's defaults. On other surfaces and on
 data every method tries the same learning rates, and its best one is shown; a learning rate given by --set is
@@ -66,7 +70,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         action="append",
         metavar="NAME",
         help="what to minimise; may be repeated (default: bowl and digits). One of "
-        + textwrap.shorten(", ".join([*names, *DATA]), 400),
+        + textwrap.shorten(", ".join([*names, *DATA]), 400)
+        + "; or of the suite, as digits_vae (jaxopt-edu list has all), or your own, as mine.py:problem",
     )
     parser.add_argument(
         "--methods",
@@ -125,9 +130,9 @@ def run(options: argparse.Namespace) -> None:
     methods = [name.strip() for name in options.methods.split(",")]
     surfaces = {surface.name: surface for surface in problems.SURFACES}
     names = list(dict.fromkeys(options.problem or ["bowl", "digits"]))
-    for name in names:
-        if name not in surfaces and name not in DATA:
-            raise ValueError(f"there is no problem {name!r}; choose from {', '.join([*surfaces, *DATA])}.")
+    trained = {
+        name: problem_called(name, [*surfaces, *DATA]) for name in names if name not in (*surfaces, *DATA)
+    }
     if options.data is not None and "mnist" not in names:
         raise ValueError(
             f"--data {options.data} is for mnist, which is not in this race; add --problem mnist "
@@ -138,12 +143,14 @@ def run(options: argparse.Namespace) -> None:
             f"--animate shows a race over a surface, and {' and '.join(names)} is none; "
             "add --problem bowl or leave --animate out."
         )
-    plans = [
-        _surface_race(surfaces[name], methods, options)
-        if name in surfaces
-        else _data_race(name, methods, options)
-        for name in names
-    ]
+    plans = []
+    for name in names:
+        if name in surfaces:
+            plans.append(_surface_race(surfaces[name], methods, options))
+        elif name in trained:
+            plans.append(_problem_race(trained[name], methods, options))
+        else:
+            plans.append(_data_race(name, methods, options))
     with signals_end(), progress() as bars:
         reports = [plan(bars) for plan in plans]
     with signals_end(), whole_folder(options.out, MARKER) as folder:
@@ -217,15 +224,11 @@ def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Ca
         results = []
         for method, optimizer in optimizers.items():
             bars.update(task, description=f"{name}: {method}")
-            fixed = (method, "learning_rate") in chosen
-            settings = (
-                [optimizer] if fixed else [replace(optimizer, learning_rate=rate) for rate in LEARNING_RATES]
-            )
             results.append(
                 race_on_data(
                     data,
                     method,
-                    settings,
+                    _tried(method, optimizer, chosen),
                     steps=steps,
                     seeds=options.seeds,
                     every=EVALUATE_EVERY,
@@ -236,3 +239,38 @@ def _data_race(name: str, methods: list[str], options: argparse.Namespace) -> Ca
         return data_report(name, results, seeds=options.seeds)
 
     return race
+
+
+def _problem_race(
+    problem: problems.Problem, methods: list[str], options: argparse.Namespace
+) -> Callable[..., Report]:
+    optimizers, chosen = apply_settings(_defaults(methods), options.set)
+    steps = options.steps or problem.steps
+
+    def race(bars) -> Report:
+        task = bars.add_task(problem.name, total=len(optimizers) * steps)
+        results = []
+        for method, optimizer in optimizers.items():
+            bars.update(task, description=f"{problem.name}: {method}")
+            tried = _tried(method, optimizer, chosen)
+            results.append(
+                race_on_problem(
+                    problem,
+                    method,
+                    tried,
+                    seeds=options.seeds,
+                    steps=steps,
+                    advance=lambda made: bars.advance(task, made),
+                )
+            )
+        bars.update(task, description=problem.name)
+        return problem_report(problem, results)
+
+    return race
+
+
+def _tried(method: str, optimizer: Optimizer, chosen: Container[tuple[str, str]]) -> list[Optimizer]:
+    """A method at all learning rates, unless one was given."""
+    if (method, "learning_rate") in chosen:
+        return [optimizer]
+    return [replace(optimizer, learning_rate=rate) for rate in LEARNING_RATES]

@@ -72,7 +72,7 @@ class Problem:
     target: float | None = None
     reference: str = ""
     version: int = 1
-    name: str = ""
+    name: str = "problem"
 
     def __post_init__(self) -> None:
         """Refuse what no run could use."""
@@ -83,6 +83,8 @@ class Problem:
             checked_whole("Problem", name, getattr(self, name), 1)
         if self.batch_size is not None:
             checked_whole("Problem", "batch_size", self.batch_size, 1)
+        if not isinstance(self.name, str) or not self.name or "/" in self.name:
+            raise ValueError(f"Problem: name = {self.name!r}; it must be a word, without a slash.")
         if self.mode not in ("min", "max"):
             raise ValueError(f'Problem: mode = {self.mode!r}; it must be "min" or "max".')
 

@@ -82,13 +82,6 @@ def race_on_data(
         Losses and accuracies of all runs.
     """
     begun = time.perf_counter()
-    runs, made = len(optimizers) * seeds, 0
-
-    def report(steps_of_all: int, loss: float) -> None:
-        nonlocal made
-        advance(steps_of_all // runs - made)
-        made = steps_of_all // runs
-
     result = sweep(
         mlp.loss,
         Network(data.train.inputs.shape[1], data.classes),
@@ -101,7 +94,7 @@ def race_on_data(
         evaluate=Partial(evaluation, data),
         every=every,
         keep=0,
-        progress=report,
+        progress=steps_of_one(len(optimizers) * seeds, advance),
     )
     return LearningResult(
         method,
@@ -111,6 +104,26 @@ def race_on_data(
         result.curves["accuracy"],
         time.perf_counter() - begun,
     )
+
+
+def steps_of_one(runs: int, advance: Callable[[int], None]) -> Callable[[int, float], None]:
+    """What a sweep tells its progress, as a bar of single runs wants it.
+
+    Args:
+        runs: how many there are.
+        advance: is called with the steps that each has made since it was called before.
+
+    Returns:
+        The function for `sweep`.
+    """
+    made = 0
+
+    def report(steps: int, best: float) -> None:
+        nonlocal made
+        advance(steps // runs - made)
+        made = steps // runs
+
+    return report
 
 
 @dataclass(frozen=True)
