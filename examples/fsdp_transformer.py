@@ -60,9 +60,8 @@ def main(steps):
     def train(params, steps, **options):
         total = jo.groups(OPTIMIZER, params).total
         size = f"{total.parameter_bytes_per_device:,} + {total.state_bytes_per_device:,}"
-        every = max(1, steps // 2)
-        run = {"steps": steps, "key": jax.random.key(1), "every": every, "progress": False, **options}
-        result = jo.fit(transformer.loss_fn, params, OPTIMIZER, windows, **run)
+        run = {"steps": steps, "every": max(1, steps // 2), "key": jax.random.key(1), "progress": False}
+        result = jo.fit(transformer.loss_fn, params, OPTIMIZER, windows, **run, **options)
         devices = len(result.params["logits"].sharding.device_set)
         print(f"{devices} devices, {size} bytes of parameters and state on each: ", end="")
         print(f"{result.history.losses[-1]:.5f} nats per character at step {steps}")

@@ -250,3 +250,20 @@ def test_extra_arguments_are_let_through():
     w = jnp.ones(2)
     plain = opt.update(w, opt.init(w), w)
     chex.assert_trees_all_equal(plain, opt.update(w, opt.init(w), w, value=1.0, grad=w))
+
+
+def test_a_number_that_optax_injects_may_be_one_of_a_where():
+    def decayed(rate):
+        return jo.adamw(0.01, weight_decay=jo.where("*bias", rate, otherwise=0.0))
+
+    params = {"bias": jnp.array([2.0]), "kernel": jnp.array([3.0])}
+    injected = optax.inject_hyperparams(decayed)(rate=0.5)
+    first = injected.init(params)
+    updates, _ = injected.update(params, first, params)
+    plain = decayed(0.5)
+    chex.assert_trees_all_close(updates, plain.update(params, plain.init(params), params)[0], rtol=1e-6)
+    changed = first._replace(hyperparams={"rate": jnp.zeros(())})  # type: ignore[attr-defined]
+    without, _ = injected.update(params, changed, params)
+    difference = jax.tree.map(jnp.subtract, updates, without)
+    # 0.01 · 0.5 of the bias, and nothing of the kernel.
+    chex.assert_trees_all_close(difference, {"bias": jnp.array([-0.01]), "kernel": jnp.zeros(1)}, atol=1e-8)

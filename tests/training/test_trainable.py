@@ -216,3 +216,31 @@ def test_what_means_nothing_is_said_in_one_line(trainable, message):
 def test_what_is_no_array_is_named():
     with pytest.raises(TypeError, match=r"^fit: the leaf activation of the parameters is a .*, not an array"):
         fit(PARAMS | {"activation": jnp.tanh})
+
+
+def test_the_scales_of_a_numpyro_guide_stay_while_its_places_are_found():
+    numpyro = pytest.importorskip("numpyro")
+    infer = numpyro.infer
+    autoguide = pytest.importorskip("numpyro.infer.autoguide")
+
+    def model(y):
+        place = numpyro.sample("place", numpyro.distributions.Normal(0.0, 10.0))
+        numpyro.sample("y", numpyro.distributions.Normal(place, 0.5), obs=y)
+
+    guide, y = autoguide.AutoNormal(model), 2 + 0.5 * jnp.cos(jnp.arange(64.0))
+    bound = infer.Trace_ELBO()
+    svi = infer.SVI(model, guide, jo.adam(), bound)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        params = svi.get_params(svi.init(jax.random.key(0), y))
+        result = jo.fit(
+            lambda params, key: bound.loss(key, params, model, guide, y) / 64,
+            params,
+            jo.adam(jo.where("*_loc", 0.1, otherwise=0.0)),
+            lambda key: key,
+            steps=200,
+            key=KEY,
+            trainable="*_loc",
+        )
+    assert params.keys() == {"place_auto_loc", "place_auto_scale"}
+    assert float(result.params["place_auto_loc"]) == pytest.approx(float(y.mean()), abs=0.1)
+    assert result.params["place_auto_scale"] == params["place_auto_scale"]
