@@ -90,3 +90,9 @@ def test_long_commands_exist() -> None:
 def test_the_tests_that_are_named_exist(page: Path) -> None:
     for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_every_part_of_the_package_has_its_line() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    parts = [path.name for path in (ROOT / "jaxopt_edu").iterdir() if (path / "__init__.py").exists()]
+    assert [name for name in parts if f"\n  {name}/ " not in text] == []
