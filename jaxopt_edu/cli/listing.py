@@ -17,22 +17,35 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "list",
         help="the optimizers with their defaults, and the problems",
         description="List the optimizers with their defaults, and the problems they can race on.",
-        epilog="example:\n  jaxopt-edu list",
+        epilog="examples:\n  jaxopt-edu list\n  jaxopt-edu list problems",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=("optimizers", "problems"), help="one of the two (default: both)"
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a table for each family of optimizers, and one of the problems."""
+    """Print a table for each family of optimizers, and those of the problems."""
+    if options.what != "problems":
+        _optimizers()
+    if options.what != "optimizers":
+        _problems()
+
+
+def _optimizers() -> None:
     for family in FAMILIES:
         table(
             _title(family),
             ("defaults", "idea"),
             [(describe(factory()), _idea(sys.modules[factory.__module__])) for factory in family.OPTIMIZERS],
         )
+
+
+def _problems() -> None:
     table(
-        "Problems of the suite (jaxopt-edu show NAME, jaxopt-edu sweep NAME …)",
+        "Problems of the suite (jaxopt-edu show NAME tells more; race --problem NAME, sweep NAME …)",
         ("name", "what it is"),
         [(name, (inspect.getdoc(factory) or "").splitlines()[0]) for name, factory in problems.CORE.items()],
     )

@@ -28,3 +28,14 @@ def test_everything_is_listed(capsys):
         # A long formula is folded over lines.
         assert surface.formula.split()[0] in printed.out
     assert "\x1b" not in printed.out
+
+
+def test_a_part_is_listed_alone(capsys):
+    assert main(["list", "problems"]) == 0
+    shown = capsys.readouterr().out
+    assert "digits_vae" in shown
+    assert "adam(" not in shown
+    assert main(["list", "optimizers"]) == 0
+    shown = capsys.readouterr().out
+    assert "digits_vae" not in shown
+    assert "adam(" in shown

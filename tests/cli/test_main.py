@@ -32,7 +32,7 @@ def status(words):
         ("", "jaxopt-edu: the following arguments are required: COMMAND (see jaxopt-edu --help)"),
         ("rase", "invalid choice: 'rase' (choose from"),
         ("--verbose list", "jaxopt-edu: "),
-        ("list all", "unrecognized arguments: all"),
+        ("list all", "argument what: invalid choice: 'all'"),
         ("show", "jaxopt-edu show: the following arguments are required: NAME (see jaxopt-edu show --help)"),
         ("show adum", "jaxopt-edu show: there is no optimizer 'adum'; choose from sgd, momentum"),
         (
