@@ -56,6 +56,7 @@ def test_it_is_the_loop_that_folds_the_step_into_the_key():
     assert len(set(np.asarray(kept).tolist())) > 1
 
 
+@pytest.mark.slow
 def test_chunks_a_resume_and_a_run_in_two_change_no_bit(tmp_path):
     whole = fit(jo.adam(0.1))
     in_chunks = fit(jo.adam(0.1), every=4)
@@ -97,6 +98,7 @@ def test_within_a_step_every_loss_and_gradient_has_the_same_key():
     assert np.isfinite(fit(jo.sam(jo.sgd(0.1))).history.losses).all()
 
 
+@pytest.mark.slow
 def test_seeds_of_a_sweep_have_keys_of_their_own_and_optimizers_the_same():
     opts = [jo.sgd(0.1), jo.sgd(0.1), jo.adam(0.1)]
     found = jo.sweep(
@@ -122,6 +124,7 @@ def test_seeds_of_a_sweep_have_keys_of_their_own_and_optimizers_the_same():
         )
 
 
+@pytest.mark.slow
 def test_a_stored_sweep_is_known_by_its_loss_key(tmp_path):
     given: Any = {"steps": 2, "every": 1, "path": tmp_path / "run"}
     first = jo.sweep(loss_fn, PARAMS, [jo.sgd(0.1)], DATA, loss_key=LOSS_KEY, **given)

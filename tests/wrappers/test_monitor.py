@@ -54,7 +54,12 @@ def keys_as_numbers(tree: Any) -> list[Any]:
     return [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in jax.tree.leaves(tree)]
 
 
-@pytest.mark.parametrize("name", INNER)
+SLOW = ("half_state", "packed", "compensated")  # seconds of compiling each
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in INNER]
+)
 def test_updates_and_states_are_the_inner_optimizers_to_the_bit(name):
     opts: list[Any] = [jo.monitor(INNER[name], every=2), INNER[name]]
     states = [opt.init(PARAMS) for opt in opts]
@@ -220,6 +225,7 @@ def test_numbers_of_steps_are_whole_and_may_be_changed():
     assert jo.hyperparameters(opt) == {"every": 10, "window": 20, "learning_rate": 0.01}
 
 
+@pytest.mark.slow
 def test_norms_are_right_for_long_arrays():
     """A float32 sum of a million squares against float64's."""
     leaf = draw(1000, 1000, seed=9)

@@ -24,7 +24,9 @@ def after_a_step(opt: Any) -> Any:
     return jax.jit(opt.update)(PARAMS, opt.init(PARAMS), PARAMS)[1]
 
 
-@pytest.mark.parametrize("name", AROUND)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "compensated" else ()) for name in AROUND]
+)
 def test_a_monitor_is_found_wherever_it_stands(name):
     opt = AROUND[name](jo.monitor(jo.sgd(0.5)))
     found = jo.readings(opt, after_a_step(opt), PARAMS)

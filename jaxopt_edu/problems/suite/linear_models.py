@@ -84,7 +84,7 @@ def zipf(*, classes: int = 128, dimension: int = 64) -> Problem:
     guess = np.log(frequencies / frequencies.sum())
     rare = np.asarray(data.test.labels) > np.median(np.asarray(data.test.labels))
     return Problem(
-        why="Classes as frequent as words: most of them are rare, and together half of the loss.",
+        why="Classes as frequent as words: nearly all share one half of the examples, and most of the loss.",
         init=lambda key: dense(key, dimension, classes, 0.01),
         loss=class_loss,
         data=data.train,
