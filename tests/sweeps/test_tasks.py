@@ -1,5 +1,7 @@
 """A problem says everything of a sweep but its optimizers."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -33,8 +35,9 @@ def test_another_metric_may_decide(problem):
 
 @pytest.mark.parametrize("name", ["data", "evaluate"])
 def test_what_the_problem_has_is_not_given_again(problem, name):
+    given: dict[str, Any] = {name: jax.numpy.ones(3)}
     with pytest.raises(TypeError, match=rf"sweep: {name} = .*, but the problem quadratic_deep\(dimension=20"):
-        jo.sweep(problem, RATES, **{name: jax.numpy.ones(3)})
+        jo.sweep(problem, RATES, **given)
 
 
 def test_a_start_besides_the_problems_is_refused(problem):

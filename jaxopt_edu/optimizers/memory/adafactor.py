@@ -207,9 +207,10 @@ def root_mean_square(x: jax.Array) -> jax.Array:
 
 def _sums(leaf: Any, axis: int) -> Any:
     shape = np.delete(np.shape(leaf), axis)
-    sums = jax.ShapeDtypeStruct(shape, jnp.result_type(leaf), sharding=without_axis(leaf, axis))
+    sums: Any = jax.ShapeDtypeStruct(shape, jnp.result_type(leaf), sharding=without_axis(leaf, axis))
     return zeros_like(sums, real=True)
 
 
 def _nothing(leaf: Any) -> Any:
-    return zeros_like(jax.ShapeDtypeStruct((0,), jnp.result_type(leaf)), real=True)
+    nothing: Any = jax.ShapeDtypeStruct((0,), jnp.result_type(leaf))
+    return zeros_like(nothing, real=True)

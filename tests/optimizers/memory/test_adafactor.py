@@ -221,7 +221,7 @@ def test_complex_matrices_turn_with_the_problem():
 @pytest.mark.skipif(jax.device_count() < 8, reason="XLA_FLAGS was set to fewer devices")
 def test_rows_are_split_as_the_matrix_is():
     automatic = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
-    first = jo.adafactor(0.1).init(
+    first: Any = jo.adafactor(0.1).init(
         jax.device_put(jnp.ones((16, 4)), NamedSharding(automatic, PartitionSpec("x")))
     )
     assert first.rows.sharding.shard_shape((16,)) == (2,)
