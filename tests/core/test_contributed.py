@@ -55,7 +55,10 @@ STATIC = {
     "num_betas", "random_seed", "rank", "seed", "sync_period", "update_proj_gap", "warmup_steps",
 }  # fmt: skip
 # Annotated with int by older releases only.
-ONCE_STATIC = {"accumulation_size", "cooldown", "ns_steps", "patience"}
+ONCE_STATIC = {
+    "accumulation_size", "cooldown", "ns_steps", "patience",
+    "print_win_rate_every_n_steps", "update_interval",
+}  # fmt: skip
 WITHOUT_EFFECT = {
     ("schedule_free", "learning_rate"): "it only weighs the mean, and a constant weighs all alike",
     ("schedule_free", "weight_lr_power"): "of a constant learning rate every power weighs all alike",
