@@ -1,5 +1,7 @@
 """Every optimizer inside optax's wrappers, against optax's own optimizer inside the same wrapper."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -258,11 +260,11 @@ def test_a_number_that_optax_injects_may_be_one_of_a_where():
 
     params = {"bias": jnp.array([2.0]), "kernel": jnp.array([3.0])}
     injected = optax.inject_hyperparams(decayed)(rate=0.5)
-    first = injected.init(params)
+    first: Any = injected.init(params)
     updates, _ = injected.update(params, first, params)
     plain = decayed(0.5)
     chex.assert_trees_all_close(updates, plain.update(params, plain.init(params), params)[0], rtol=1e-6)
-    changed = first._replace(hyperparams={"rate": jnp.zeros(())})  # type: ignore[attr-defined]
+    changed = first._replace(hyperparams={"rate": jnp.zeros(())})
     without, _ = injected.update(params, changed, params)
     difference = jax.tree.map(jnp.subtract, updates, without)
     # 0.01 · 0.5 of the bias, and nothing of the kernel.

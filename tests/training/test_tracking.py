@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -165,10 +166,11 @@ def test_a_resumed_run_says_where_it_goes_on(tmp_path):
 
 
 def test_what_is_no_tracker_is_named():
+    number, kind = cast(Any, 3), cast(Any, jo.trackers.CSV)
     with pytest.raises(TypeError, match=r"^fit: tracker = 3 is int; it must be a tracker, such as jo"):
-        fit(tracker=[Told(), 3])  # type: ignore[list-item]
+        fit(tracker=[Told(), number])
     with pytest.raises(TypeError, match=r"is a class; it must be a tracker"):
-        fit(tracker=jo.trackers.CSV)  # type: ignore[arg-type]
+        fit(tracker=kind)
 
 
 SCRIPT = """
