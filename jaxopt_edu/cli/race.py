@@ -84,7 +84,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--steps",
         type=positive,
         metavar="N",
-        help=f"length of each run (default: {SURFACE_STEPS} on a surface, {DATA_STEPS} on data)",
+        help=f"length of each run (default: {SURFACE_STEPS} on a surface, {DATA_STEPS} on data, and the "
+        "problem's own on one of the suite)",
     )
     parser.add_argument(
         "--seeds",
